@@ -1,0 +1,1 @@
+"""The subcommands of rizzpay, one file per noun or process."""

@@ -1,0 +1,169 @@
+"""Config: one frozen tree read from rizzpay.toml; secrets are file names, never values.
+
+A secret file holds the secret and nothing else; production puts it there through systemd
+credentials. Unsafe values are refused here, with a sentence that says what to change.
+"""
+
+import ipaddress
+from pathlib import Path
+
+import msgspec
+
+from rizzpay.core.errors import Misconfigured
+from rizzpay.core.secret import Secret
+
+
+class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The installation as a whole."""
+
+    deployment: str  # "embedded" (one machine, development and small banks) or "production"
+    run_dir: str  # Unix sockets and metric files; a short path, mode 0700
+    public_url: str  # what merchants call, without a trailing slash: https://127.0.0.1:8443
+    data_dir: str  # where readiness measures free disk
+    log_level: str = "info"
+    management_cidrs: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # who may read /metrics
+    disk_free_min_bytes: int = 256 * 1024 * 1024
+
+
+class DatabaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """PostgreSQL; `host` may be the directory of a Unix socket."""
+
+    host: str
+    port: int
+    name: str
+    app_password_file: str
+    worker_password_file: str
+    owner_password_file: str
+    pool_size: int = 8  # connections a process
+    connect_timeout_s: int = 5
+
+
+class CacheSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Valkey or Redis, by Unix socket or host and port."""
+
+    socket: str = ""
+    host: str = "127.0.0.1"
+    port: int = 6379
+    password_file: str = ""
+    timeout_s: float = 0.25
+
+
+class HsmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """rizzpay-hsmd and the token behind it; only the daemon reads module, label and PIN."""
+
+    socket: str
+    module: str
+    token_label: str
+    pin_file: str
+    inventory: str  # hsm/keys.toml
+    softhsm_config: str = ""  # SOFTHSM2_CONF of the development token; empty for a vendor's module
+    allowed_uids: tuple[int, ...] = ()  # empty: only the daemon's own uid
+
+
+class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One instance of one kind of gateway; several instances of a kind may stand side by side."""
+
+    kind: str
+    base_url: str
+    livemode: bool
+    key_id: str
+    secret_file: str
+    callback_secret_file: str
+    connect_timeout_s: float = 2.0
+    answer_timeout_s: float = 5.0
+
+
+class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Outbound deliveries."""
+
+    private_targets: tuple[str, ...] = ()  # CIDRs an operator opens for merchants in the own network
+    timeout_s: float = 15.0  # Standard Webhooks 1.0 recommends 15 to 30 s
+    # Seconds before each attempt after the one before it; Standard Webhooks 1.0, retry table.
+    schedule_s: tuple[int, ...] = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+    jitter_percent: int = 20
+    secret_overlap_s: int = 86_400
+    disable_after_s: int = 5 * 86_400
+
+
+class PaymentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Clocks of a payment, in seconds."""
+
+    resolve_schedule_s: tuple[int, ...] = (30, 120, 600, 3600, 21_600, 86_400)
+    upi_expiry_s: int = 900
+    redirect_expiry_s: int = 1800
+    bank_transfer_expiry_s: int = 86_400
+    authorization_expiry_s: int = 3 * 86_400
+    idempotency_keep_s: int = 30 * 86_400
+    sync_max_s: float = 5.0
+
+
+class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sealing of the trail."""
+
+    seal_every_s: float = 1.0
+    checkpoint_every_s: float = 60.0
+    checkpoint_every_rows: int = 10_000
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole of rizzpay.toml."""
+
+    service: Service
+    database: DatabaseSettings
+    cache: CacheSettings
+    hsm: HsmSettings
+    gateways: dict[str, GatewaySettings] = msgspec.field(default_factory=dict)
+    webhooks: WebhookSettings = WebhookSettings()
+    payments: PaymentSettings = PaymentSettings()
+    audit: AuditSettings = AuditSettings()
+
+
+def load(path: Path) -> Config:
+    """Read and check rizzpay.toml; raises Misconfigured with one sentence."""
+    try:
+        config = msgspec.toml.decode(path.read_bytes(), type=Config)
+    except FileNotFoundError:
+        raise Misconfigured(f"{path} does not exist; name the file with --config") from None
+    except msgspec.DecodeError as error:
+        raise Misconfigured(f"{path}: {error}") from None
+    _refuse_unsafe(config)
+    return config
+
+
+def read_secret(path: str) -> Secret[str]:
+    """Return what a secret file holds, without the newline at its end."""
+    file = Path(path)
+    try:
+        mode = file.stat().st_mode
+        text = file.read_text().rstrip("\n")
+    except OSError as error:
+        raise Misconfigured(f"secret file {path}: {error.strerror}") from None
+    if mode & 0o077:
+        raise Misconfigured(f"secret file {path} is readable by others; chmod 600 it")
+    if not text:
+        raise Misconfigured(f"secret file {path} is empty")
+    return Secret(text)
+
+
+def _refuse_unsafe(config: Config) -> None:
+    service = config.service
+    if service.deployment not in {"embedded", "production"}:
+        raise Misconfigured("service.deployment must be embedded or production")
+    if not service.public_url.startswith("https://"):
+        raise Misconfigured("service.public_url must begin with https://")
+    for text in (*service.management_cidrs, *config.webhooks.private_targets):
+        try:
+            network = ipaddress.ip_network(text)
+        except ValueError as error:
+            raise Misconfigured(f"{text} is not a CIDR: {error}") from None
+        if network.prefixlen == 0:
+            raise Misconfigured(f"{text} is the whole internet; name the networks you mean")
+    if service.deployment == "production":
+        for text in config.webhooks.private_targets:
+            if ipaddress.ip_network(text).is_loopback or ipaddress.ip_network(text).is_link_local:
+                raise Misconfigured(f"webhooks.private_targets: {text} is this host itself")
+        for name, gateway in config.gateways.items():
+            if gateway.livemode and gateway.kind == "sandbox":
+                raise Misconfigured(f"gateways.{name}: the sandbox cannot take live payments")
+            if gateway.livemode and not gateway.base_url.startswith("https://"):
+                raise Misconfigured(f"gateways.{name}.base_url must begin with https://")

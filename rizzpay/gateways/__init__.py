@@ -1,0 +1,1 @@
+"""What speaks to acquirers and banks, behind one port."""

@@ -1,0 +1,198 @@
+"""The port: what we ask of a gateway, and every answer that it can be.
+
+A connector never raises for a network fault. What certainly did not leave this machine is
+`NotSent`; what may have moved money is `Unknown`. Pure types, no I/O.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from rizzpay.core.money import Money
+from rizzpay.core.secret import Secret
+
+
+class CaptureMethod(StrEnum):
+    """When the money is taken: with the authorization, or by a later call."""
+
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card by its token; the number never comes here."""
+
+    token: Secret[str]
+
+
+@dataclass(frozen=True, slots=True)
+class UpiIntent:
+    """The customer's app opens from a upi:// link."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpiQr:
+    """The customer scans a dynamic QR."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpiCollect:
+    """We ask the customer's app for the money; `exemption` says why that is permitted."""
+
+    vpa: Secret[str]
+    exemption: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetBanking:
+    """Redirect to the customer's bank; `bank` is a code of upper-case letters."""
+
+    bank: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """Redirect to a wallet: paytm, phonepe, amazonpay."""
+
+    wallet: str
+
+
+@dataclass(frozen=True, slots=True)
+class BankTransfer:
+    """The customer pays into an account number made for this payment."""
+
+
+Method = Card | UpiIntent | UpiQr | UpiCollect | NetBanking | Wallet | BankTransfer
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizeRequest:
+    """`attempt_id` is sent as the gateway's idempotency key."""
+
+    attempt_id: str
+    payment_id: str
+    money: Money
+    method: Method
+    capture_method: CaptureMethod
+    description: str
+    return_url: str | None
+    callback_url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureRequest:
+    """Take `money` of an authorization; `final` releases what is left of it."""
+
+    attempt_id: str
+    gateway_reference: str
+    money: Money
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VoidRequest:
+    """Release an authorization, or call off one that still waits for the customer."""
+
+    attempt_id: str
+    gateway_reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefundRequest:
+    """Give `money` of a captured payment back to the same instrument."""
+
+    refund_id: str
+    gateway_reference: str
+    money: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """It happened. `money` is what the gateway says, compared by us with what we asked."""
+
+    gateway_reference: str
+    money: Money
+    captured: bool
+    rrn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequired:
+    """The customer has to act. `next_action` is the API's object: {"type": …, …}."""
+
+    gateway_reference: str
+    next_action: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Processing:
+    """The gateway has it and has not decided."""
+
+    gateway_reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A definite no. `reason` is our word, `gateway_code` theirs; see gateways/catalog.py."""
+
+    reason: str
+    recommended_action: str
+    gateway_code: str
+    gateway_reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """Nothing left this machine: refused connection, DNS, TLS."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It may have happened. Only enquiry, callback or reconciliation may settle it."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Answer to an enquiry only: the gateway never got it, and will refuse it from now on."""
+
+
+Outcome = Approved | ActionRequired | Processing | Declined | NotSent | Unknown
+EnquiryOutcome = Outcome | Absent
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A verified message from a gateway: which of our requests it is about, and the outcome."""
+
+    provider_event_id: str
+    attempt_id: str  # att_…, cap_… or rfnd_…: the id that we sent
+    outcome: Outcome
+
+
+class BadCallback(Exception):
+    """The callback is forged, stale or malformed; nothing of it is believed."""
+
+
+class Charges(Protocol):
+    """A gateway that authorizes, captures, voids, refunds and answers enquiries."""
+
+    name: str
+
+    def authorize(self, request: AuthorizeRequest) -> Outcome: ...
+    def capture(self, request: CaptureRequest) -> Outcome: ...
+    def void(self, request: VoidRequest) -> Outcome: ...
+    def refund(self, request: RefundRequest) -> Outcome: ...
+    def enquire(self, attempt_id: str) -> EnquiryOutcome: ...
+
+
+class Callbacks(Protocol):
+    """A gateway that calls us; `now` is for the age of the signature."""
+
+    def read_callback(self, headers: dict[str, str], body: bytes, now: datetime) -> Callback: ...

@@ -1,0 +1,1 @@
+"""Claims of Idempotency-Key: one effect a key, byte-equal replays."""

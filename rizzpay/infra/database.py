@@ -1,0 +1,207 @@
+"""PostgreSQL: pooled transactions under one tenant's row-level security.
+
+Three rules live here, each learned by measurement:
+a greenlet takes our semaphore before it touches the pool, because a waiter killed inside
+psycopg_pool leaks a connection for ever; a warning during COMMIT (the wait for the synchronous
+standby was cancelled) is an unknown outcome, not a success; and only the first statement of a
+unit of work may be tried again on another connection.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+import psycopg
+from gevent.lock import BoundedSemaphore
+from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from rizzpay.config import DatabaseSettings, read_secret
+from rizzpay.core.errors import Unavailable
+from rizzpay.core.tenant import Tenant
+
+Connection = psycopg.Connection[TupleRow]
+
+WAIT_S = 5.0  # how long a request may wait for a connection before it is told 503
+
+SET_TENANT = """
+SELECT set_config('app.merchant_id', %(merchant_ids)s, true),
+       set_config('app.livemode', %(livemode)s, true)
+"""
+
+
+class Role(StrEnum):
+    """The login roles of sql/roles.sql."""
+
+    APP = "rizzpay_app"
+    WORKER = "rizzpay_worker"
+    OWNER = "rizzpay_owner"
+
+
+class CommitUnknown(Unavailable):
+    """COMMIT was sent and its outcome is not known: it may have happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStats:
+    """Connections of this process: all, idle, and greenlets that wait for one."""
+
+    size: int
+    available: int
+    waiting: int
+
+
+class Database:
+    """One pool of connections of one role."""
+
+    def __init__(self, settings: DatabaseSettings, role: Role, *, size: int | None = None) -> None:
+        """Open the pool in the background; nothing here waits for the server."""
+        self.size = size or settings.pool_size
+        self.settings = settings
+        self.role = role
+        self._turn = BoundedSemaphore(self.size)
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            conninfo=_conninfo(settings, role),
+            connection_class=psycopg.Connection[TupleRow],
+            kwargs={"connect_timeout": settings.connect_timeout_s},
+            min_size=self.size,
+            max_size=self.size,
+            timeout=WAIT_S,
+            reconnect_timeout=60.0,
+            configure=_collect_warnings,
+            open=False,
+            name=f"{role.value}",
+        )
+        self._pool.open(wait=False)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close(timeout=5.0)
+
+    def stats(self) -> PoolStats:
+        """Return the pool's figures, for metrics and tests."""
+        stats = self._pool.get_stats()
+        return PoolStats(
+            size=stats.get("pool_size", 0),
+            available=stats.get("pool_available", 0),
+            waiting=stats.get("requests_waiting", 0),
+        )
+
+    @contextmanager
+    def transaction(self, *tenants: Tenant) -> Iterator[Connection]:
+        """Open a transaction that sees the rows of `tenants` (all of one mode), commit at the end.
+
+        An exception rolls back. Raises Unavailable("postgresql") when no server answers and
+        CommitUnknown when COMMIT was sent and nobody knows.
+        """
+        if not self._turn.acquire(timeout=WAIT_S):
+            raise Unavailable("postgresql", "every connection is busy")
+        try:
+            conn = self._begin(tenants)
+            try:
+                yield conn
+            except BaseException as error:
+                _roll_back(conn)
+                if isinstance(error, psycopg.OperationalError) and conn.closed:
+                    raise Unavailable("postgresql", type(error).__name__) from error
+                raise
+            else:
+                _commit(conn)
+            finally:
+                self._pool.putconn(conn)
+        finally:
+            self._turn.release()
+
+    def _begin(self, tenants: tuple[Tenant, ...]) -> Connection:
+        """Take a connection and run the first statement; a stale connection is replaced."""
+        for _ in range(self.size + 1):
+            try:
+                conn = self._pool.getconn()
+            except PoolTimeout:
+                raise Unavailable("postgresql", "no connection in time") from None
+            try:
+                _set_tenants(conn, tenants)
+            except psycopg.OperationalError:
+                self._pool.putconn(conn)  # the pool sees that it is broken and makes a new one
+            except BaseException:
+                self._pool.putconn(conn)
+                raise
+            else:
+                return conn
+        raise Unavailable("postgresql", "the server does not keep connections")
+
+
+def _conninfo(settings: DatabaseSettings, role: Role) -> str:
+    password_file = {
+        Role.APP: settings.app_password_file,
+        Role.WORKER: settings.worker_password_file,
+        Role.OWNER: settings.owner_password_file,
+    }[role]
+    return psycopg.conninfo.make_conninfo(
+        "",
+        host=settings.host,
+        port=settings.port,
+        dbname=settings.name,
+        user=role.value,
+        password=read_secret(password_file).reveal(),
+        application_name=role.value,
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=3,
+        tcp_user_timeout=10_000,
+    )
+
+
+def _set_tenants(conn: Connection, tenants: tuple[Tenant, ...]) -> None:
+    modes = {tenant.livemode for tenant in tenants}
+    if len(modes) > 1:
+        raise ValueError("one transaction belongs to one mode: test or live")
+    conn.execute(
+        SET_TENANT,
+        {
+            "merchant_ids": ",".join(sorted({tenant.merchant_id for tenant in tenants})),
+            "livemode": str(modes.pop()).lower() if modes else "",
+        },
+    )
+
+
+class _Warnings:
+    """Warnings that PostgreSQL sent on one connection since COMMIT began."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def note(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        if diagnostic.severity_nonlocalized == "WARNING":
+            self.seen.append(diagnostic.message_primary or "warning")
+
+
+_WARNINGS: dict[int, _Warnings] = {}
+
+
+def _collect_warnings(conn: Connection) -> None:
+    warnings = _Warnings()
+    conn.add_notice_handler(warnings.note)
+    _WARNINGS[conn.pgconn.pgconn_ptr or id(conn)] = warnings
+
+
+def _commit(conn: Connection) -> None:
+    warnings = _WARNINGS.get(conn.pgconn.pgconn_ptr or id(conn), _Warnings())
+    warnings.seen.clear()
+    try:
+        conn.commit()
+    except psycopg.OperationalError as error:
+        raise CommitUnknown("postgresql", "connection lost during COMMIT") from error
+    if warnings.seen:
+        raise CommitUnknown("postgresql", warnings.seen[0])
+
+
+def _roll_back(conn: Connection) -> None:
+    if conn.closed or conn.pgconn.transaction_status == TransactionStatus.ACTIVE:
+        return  # putconn discards it
+    try:
+        conn.rollback()
+    except psycopg.OperationalError:
+        return

@@ -1,0 +1,1 @@
+"""Payments, captures, voids, refunds and what becomes of unknown outcomes."""

@@ -1,0 +1,1 @@
+"""May this merchant take this payment?"""

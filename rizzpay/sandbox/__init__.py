@@ -1,0 +1,1 @@
+"""The sandbox acquirer: a separate server with a small documented protocol."""

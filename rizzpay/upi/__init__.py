@@ -1,0 +1,1 @@
+"""UPI syntax: VPA, intent links, QR."""

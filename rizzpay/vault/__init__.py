@@ -1,0 +1,1 @@
+"""Personal data of payers: sealed columns and blind indexes live here only."""

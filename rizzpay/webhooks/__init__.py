@@ -1,0 +1,1 @@
+"""Events out (the outbox and its deliveries) and gateway callbacks in."""

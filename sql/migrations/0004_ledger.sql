@@ -1,0 +1,54 @@
+-- 0004 ledger
+-- why:   two-phase double entry: one debit, one credit, one positive amount a transfer
+-- locks: none (new tables)
+-- time:  milliseconds
+-- proof: sql/checks/0004_ledger.sql
+
+CREATE TABLE rizzpay.ledger_accounts (
+    merchant_id      text NOT NULL,
+    livemode         boolean NOT NULL,
+    currency         char(3) NOT NULL,
+    name             text NOT NULL CHECK (name ~ '^(merchant_pending|merchant_available|fees|gst|refunds|suspense|gateway:[a-z0-9_-]{1,40})$'),
+    debits_posted    bigint NOT NULL DEFAULT 0 CHECK (debits_posted >= 0),
+    credits_posted   bigint NOT NULL DEFAULT 0 CHECK (credits_posted >= 0),
+    debits_pending   bigint NOT NULL DEFAULT 0 CHECK (debits_pending >= 0),
+    credits_pending  bigint NOT NULL DEFAULT 0 CHECK (credits_pending >= 0),
+    PRIMARY KEY (merchant_id, livemode, currency, name)
+);
+
+-- posted: done at once · pending: held · post, void: resolve a pending transfer, exactly once.
+CREATE TABLE rizzpay.ledger_transfers (
+    id          text PRIMARY KEY,
+    merchant_id text NOT NULL,
+    livemode    boolean NOT NULL,
+    currency    char(3) NOT NULL,
+    debit       text NOT NULL,
+    credit      text NOT NULL,
+    amount      bigint NOT NULL CHECK (amount > 0),
+    phase       text NOT NULL CHECK (phase IN ('posted', 'pending', 'post', 'void')),
+    pending_id  text REFERENCES rizzpay.ledger_transfers (id),
+    code        text NOT NULL,
+    payment_id  text,
+    refund_id   text,
+    created_at  timestamptz NOT NULL,
+    CHECK (debit <> credit),
+    CHECK ((phase IN ('post', 'void')) = (pending_id IS NOT NULL))
+);
+CREATE UNIQUE INDEX ledger_transfers_resolved_once ON rizzpay.ledger_transfers (pending_id) WHERE pending_id IS NOT NULL;
+CREATE INDEX ledger_transfers_payment ON rizzpay.ledger_transfers (payment_id);
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON rizzpay.ledger_transfers
+    FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.refuse_change();
+
+ALTER TABLE rizzpay.ledger_accounts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE rizzpay.ledger_accounts FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON rizzpay.ledger_accounts TO rizzpay_app
+    USING (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) AND livemode = (SELECT rizzpay.tenant_livemode()))
+    WITH CHECK (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) AND livemode = (SELECT rizzpay.tenant_livemode()));
+ALTER TABLE rizzpay.ledger_transfers ENABLE ROW LEVEL SECURITY;
+ALTER TABLE rizzpay.ledger_transfers FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON rizzpay.ledger_transfers TO rizzpay_app
+    USING (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) AND livemode = (SELECT rizzpay.tenant_livemode()))
+    WITH CHECK (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) AND livemode = (SELECT rizzpay.tenant_livemode()));
+
+GRANT SELECT, INSERT, UPDATE ON rizzpay.ledger_accounts TO rizzpay_app, rizzpay_worker;
+GRANT SELECT, INSERT ON rizzpay.ledger_transfers TO rizzpay_app, rizzpay_worker;

@@ -1,0 +1,47 @@
+-- 0007 payment_transitions
+-- why:   the legal moves of a payment, the same as payments/states.py; a test compares them
+-- locks: none (fills a new table)
+-- time:  milliseconds
+-- proof: sql/checks/0007_payment_transitions.sql
+
+INSERT INTO rizzpay.payment_transitions (from_status, to_status) VALUES
+    ('authorized', 'cancelled'),
+    ('authorized', 'captured'),
+    ('authorized', 'expired'),
+    ('authorized', 'partially_captured'),
+    ('authorized', 'unknown'),
+    ('cancelled', 'authorized'),
+    ('cancelled', 'captured'),
+    ('cancelled', 'conflicted'),
+    ('created', 'cancelled'),
+    ('created', 'expired'),
+    ('created', 'processing'),
+    ('expired', 'authorized'),
+    ('expired', 'captured'),
+    ('expired', 'conflicted'),
+    ('failed', 'authorized'),
+    ('failed', 'captured'),
+    ('failed', 'conflicted'),
+    ('partially_captured', 'captured'),
+    ('partially_captured', 'unknown'),
+    ('processing', 'authorized'),
+    ('processing', 'captured'),
+    ('processing', 'conflicted'),
+    ('processing', 'failed'),
+    ('processing', 'requires_action'),
+    ('processing', 'unknown'),
+    ('requires_action', 'authorized'),
+    ('requires_action', 'cancelled'),
+    ('requires_action', 'captured'),
+    ('requires_action', 'conflicted'),
+    ('requires_action', 'expired'),
+    ('requires_action', 'failed'),
+    ('requires_action', 'processing'),
+    ('requires_action', 'unknown'),
+    ('unknown', 'authorized'),
+    ('unknown', 'cancelled'),
+    ('unknown', 'captured'),
+    ('unknown', 'conflicted'),
+    ('unknown', 'failed'),
+    ('unknown', 'partially_captured'),
+    ('unknown', 'requires_action');
