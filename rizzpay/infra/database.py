@@ -14,7 +14,10 @@ from enum import StrEnum
 
 import psycopg
 from gevent.lock import BoundedSemaphore
+from psycopg.conninfo import make_conninfo
+from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGconn
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -22,14 +25,26 @@ from rizzpay.config import DatabaseSettings, read_secret
 from rizzpay.core.errors import Unavailable
 from rizzpay.core.tenant import Tenant
 
-Connection = psycopg.Connection[TupleRow]
-
 WAIT_S = 5.0  # how long a request may wait for a connection before it is told 503
 
 SET_TENANT = """
 SELECT set_config('app.merchant_id', %(merchant_ids)s, true),
        set_config('app.livemode', %(livemode)s, true)
 """
+
+
+class Connection(psycopg.Connection[TupleRow]):
+    """A connection that remembers the warnings it got, for COMMIT to look at."""
+
+    def __init__(self, pgconn: PGconn) -> None:
+        """Called by psycopg."""
+        super().__init__(pgconn)
+        self.warnings_seen: list[str] = []
+        self.add_notice_handler(self._note)
+
+    def _note(self, diagnostic: Diagnostic) -> None:
+        if diagnostic.severity_nonlocalized == "WARNING":
+            self.warnings_seen.append(diagnostic.message_primary or "warning")
 
 
 class Role(StrEnum):
@@ -63,14 +78,13 @@ class Database:
         self.role = role
         self._turn = BoundedSemaphore(self.size)
         self._pool: ConnectionPool[Connection] = ConnectionPool(
-            conninfo=_conninfo(settings, role),
-            connection_class=psycopg.Connection[TupleRow],
+            conninfo=conninfo(settings, role),
+            connection_class=Connection,
             kwargs={"connect_timeout": settings.connect_timeout_s},
             min_size=self.size,
             max_size=self.size,
             timeout=WAIT_S,
             reconnect_timeout=60.0,
-            configure=_collect_warnings,
             open=False,
             name=f"{role.value}",
         )
@@ -133,13 +147,14 @@ class Database:
         raise Unavailable("postgresql", "the server does not keep connections")
 
 
-def _conninfo(settings: DatabaseSettings, role: Role) -> str:
+def conninfo(settings: DatabaseSettings, role: Role) -> str:
+    """Return libpq's connection string of a role; it holds the password."""
     password_file = {
         Role.APP: settings.app_password_file,
         Role.WORKER: settings.worker_password_file,
         Role.OWNER: settings.owner_password_file,
     }[role]
-    return psycopg.conninfo.make_conninfo(
+    return make_conninfo(
         "",
         host=settings.host,
         port=settings.port,
@@ -167,35 +182,14 @@ def _set_tenants(conn: Connection, tenants: tuple[Tenant, ...]) -> None:
     )
 
 
-class _Warnings:
-    """Warnings that PostgreSQL sent on one connection since COMMIT began."""
-
-    def __init__(self) -> None:
-        self.seen: list[str] = []
-
-    def note(self, diagnostic: psycopg.errors.Diagnostic) -> None:
-        if diagnostic.severity_nonlocalized == "WARNING":
-            self.seen.append(diagnostic.message_primary or "warning")
-
-
-_WARNINGS: dict[int, _Warnings] = {}
-
-
-def _collect_warnings(conn: Connection) -> None:
-    warnings = _Warnings()
-    conn.add_notice_handler(warnings.note)
-    _WARNINGS[conn.pgconn.pgconn_ptr or id(conn)] = warnings
-
-
 def _commit(conn: Connection) -> None:
-    warnings = _WARNINGS.get(conn.pgconn.pgconn_ptr or id(conn), _Warnings())
-    warnings.seen.clear()
+    conn.warnings_seen.clear()
     try:
         conn.commit()
     except psycopg.OperationalError as error:
         raise CommitUnknown("postgresql", "connection lost during COMMIT") from error
-    if warnings.seen:
-        raise CommitUnknown("postgresql", warnings.seen[0])
+    if conn.warnings_seen:
+        raise CommitUnknown("postgresql", conn.warnings_seen[0])
 
 
 def _roll_back(conn: Connection) -> None:

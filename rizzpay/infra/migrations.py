@@ -15,7 +15,7 @@ from psycopg.errors import LockNotAvailable
 
 from rizzpay.config import DatabaseSettings
 from rizzpay.core.errors import Misconfigured, Unavailable
-from rizzpay.infra.database import Connection, Role, _conninfo
+from rizzpay.infra.database import Connection, Role, conninfo
 
 ADVISORY_LOCK = 7_249_001  # any constant; only our installers use it
 TRIES = 5
@@ -85,8 +85,8 @@ def apply(
 
 def _connect(settings: DatabaseSettings) -> Connection:
     try:
-        return psycopg.connect(
-            _conninfo(settings, Role.OWNER), connect_timeout=settings.connect_timeout_s
+        return Connection.connect(
+            conninfo(settings, Role.OWNER), connect_timeout=settings.connect_timeout_s
         )
     except psycopg.OperationalError as error:
         raise Unavailable("postgresql", str(error).strip().splitlines()[0]) from None

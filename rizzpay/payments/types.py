@@ -52,8 +52,12 @@ class Payment:
     cancellation_reason: str | None
     late: bool
     funds: str  # the ledger account that captures go to: merchant_pending or suspense
-    hold_transfer_id: str | None
-    final_capture_id: str | None
+    hold_transfer_id: str | None  # the pending ledger transfer of what is held
+    hold_amount: int
+    closing_attempt_id: str | None  # the final capture or void: nothing may be captured after it
+    fee_basis_points: int  # as agreed when the payment was made
+    gst_basis_points: int
+    late_authorization: str  # capture or refund
     open_unknown: int
     expires_at: datetime | None
     authorization_expires_at: datetime | None

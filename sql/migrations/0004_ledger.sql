@@ -14,7 +14,7 @@ CREATE TABLE rizzpay.ledger_accounts (
     debits_pending   bigint NOT NULL DEFAULT 0 CHECK (debits_pending >= 0),
     credits_pending  bigint NOT NULL DEFAULT 0 CHECK (credits_pending >= 0),
     PRIMARY KEY (merchant_id, livemode, currency, name)
-);
+) WITH (fillfactor = 50); -- few rows, changed by every payment: room for heap-only updates
 
 -- posted: done at once · pending: held · post, void: resolve a pending transfer, exactly once.
 CREATE TABLE rizzpay.ledger_transfers (
@@ -38,6 +38,32 @@ CREATE UNIQUE INDEX ledger_transfers_resolved_once ON rizzpay.ledger_transfers (
 CREATE INDEX ledger_transfers_payment ON rizzpay.ledger_transfers (payment_id);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON rizzpay.ledger_transfers
     FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.refuse_change();
+
+-- The second wall behind ledger/model.py: a post or void resolves a pending transfer of the same
+-- merchant, accounts and currency, a post for at most its amount, a void for exactly its amount.
+-- A foreign pending transfer is either invisible here or has another merchant.
+CREATE FUNCTION rizzpay.check_resolutions() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    DECLARE
+        wrong text;
+    BEGIN
+        SELECT f.id INTO wrong
+        FROM fresh f LEFT JOIN rizzpay.ledger_transfers p
+          ON p.id = f.pending_id AND p.phase = 'pending'
+         AND p.merchant_id = f.merchant_id AND p.livemode = f.livemode AND p.currency = f.currency
+         AND p.debit = f.debit AND p.credit = f.credit
+        WHERE f.pending_id IS NOT NULL
+          AND (p.id IS NULL OR f.amount > p.amount OR (f.phase = 'void' AND f.amount <> p.amount))
+        LIMIT 1;
+        IF wrong IS NOT NULL THEN
+            RAISE EXCEPTION 'transfer %: does not fit what it resolves', wrong USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NULL;
+    END $$;
+CREATE TRIGGER resolves_pending AFTER INSERT ON rizzpay.ledger_transfers
+    REFERENCING NEW TABLE AS fresh
+    FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.check_resolutions();
 
 ALTER TABLE rizzpay.ledger_accounts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE rizzpay.ledger_accounts FORCE ROW LEVEL SECURITY;

@@ -58,13 +58,18 @@ CREATE TABLE rizzpay.payments (
     late                     boolean NOT NULL DEFAULT false,
     funds                    text NOT NULL DEFAULT 'merchant_pending' CHECK (funds IN ('merchant_pending', 'suspense')),
     hold_transfer_id         text,
-    final_capture_id         text,
+    hold_amount              bigint NOT NULL DEFAULT 0 CHECK (hold_amount >= 0),
+    closing_attempt_id       text, -- the final capture or the void after which nothing more can be captured
+    fee_basis_points         integer NOT NULL CHECK (fee_basis_points BETWEEN 0 AND 10000), -- as agreed when it was made
+    gst_basis_points         integer NOT NULL CHECK (gst_basis_points BETWEEN 0 AND 10000),
+    late_authorization       text NOT NULL CHECK (late_authorization IN ('capture', 'refund')),
     open_unknown             integer NOT NULL DEFAULT 0 CHECK (open_unknown >= 0),
     expires_at               timestamptz,
     authorization_expires_at timestamptz,
     version                  integer NOT NULL,
     created_at               timestamptz NOT NULL,
     updated_at               timestamptz NOT NULL,
+    CHECK ((hold_transfer_id IS NULL) = (hold_amount = 0)),
     CONSTRAINT captures_within_authorized CHECK (amount_captured + amount_capture_pending <= amount_authorized),
     CONSTRAINT refunds_within_captured CHECK (amount_refunded + amount_refund_pending <= amount_captured)
 );

@@ -1,0 +1,89 @@
+"""Asking a gateway: from our values to the port's requests, and back to an outcome.
+
+The only place of this module that touches the network. It decides nothing and writes nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rizzpay.config import PaymentSettings
+from rizzpay.core.money import Money
+from rizzpay.gateways.catalog import Gateways
+from rizzpay.gateways.port import (
+    AuthorizeRequest,
+    BankTransfer,
+    CaptureRequest,
+    EnquiryOutcome,
+    Method,
+    Outcome,
+    RefundRequest,
+    Unknown,
+    UpiCollect,
+    UpiIntent,
+    UpiQr,
+    VoidRequest,
+)
+from rizzpay.payments.types import Attempt, AttemptKind, CreatePayment, Payment, Refund
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Speaks to the gateways for payments; `callback_base_url` is where they call us back."""
+
+    gateways: Gateways
+    callback_base_url: str
+
+    def authorize(self, payment: Payment, attempt_id: str, command: CreatePayment) -> Outcome:
+        """Ask for the money of a new payment."""
+        request = AuthorizeRequest(
+            attempt_id=attempt_id,
+            payment_id=payment.id,
+            money=payment.money,
+            method=command.method,
+            capture_method=payment.capture_method,
+            description=payment.description or payment.id,
+            return_url=payment.return_url,
+            callback_url=f"{self.callback_base_url}/webhooks/{payment.gateway}",
+            expires_at=payment.expires_at or payment.created_at,
+        )
+        return self.gateways.get(payment.gateway).connector.authorize(request)
+
+    def operate(self, payment: Payment, attempt: Attempt) -> Outcome:
+        """Ask for a capture or a void."""
+        connector = self.gateways.get(payment.gateway).connector
+        reference = payment.gateway_reference
+        if reference is None:
+            return Unknown("the payment has no reference of its gateway")
+        if attempt.kind is AttemptKind.VOID:
+            return connector.void(VoidRequest(attempt.id, reference))
+        return connector.capture(
+            CaptureRequest(
+                attempt_id=attempt.id,
+                gateway_reference=reference,
+                money=Money(attempt.amount, payment.money.currency),
+                final=payment.closing_attempt_id == attempt.id,
+            )
+        )
+
+    def refund(self, payment: Payment, refund: Refund) -> Outcome:
+        """Ask for a refund; asking twice with the same id is asking once."""
+        connector = self.gateways.get(refund.gateway).connector
+        if payment.gateway_reference is None:
+            return Unknown("the payment has no reference of its gateway")
+        return connector.refund(RefundRequest(refund.id, payment.gateway_reference, refund.money))
+
+    def enquire(self, gateway: str, object_id: str) -> EnquiryOutcome:
+        """Ask what became of an attempt or refund."""
+        return self.gateways.get(gateway).connector.enquire(object_id)
+
+
+def expiry(method: Method, settings: PaymentSettings, now: datetime) -> datetime:
+    """Return until when the customer may act, by the kind of method."""
+    match method:
+        case UpiIntent() | UpiQr() | UpiCollect():
+            seconds = settings.upi_expiry_s
+        case BankTransfer():
+            seconds = settings.bank_transfer_expiry_s
+        case _:
+            seconds = settings.redirect_expiry_s
+    return now + timedelta(seconds=seconds)

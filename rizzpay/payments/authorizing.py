@@ -1,0 +1,381 @@
+"""Decisions about asking for the money: begin, conclude, expire; with late authorisation."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from rizzpay.core.money import Money
+from rizzpay.gateways.port import (
+    Absent,
+    ActionRequired,
+    Approved,
+    Declined,
+    EnquiryOutcome,
+    NotSent,
+    Processing,
+    Unknown,
+)
+from rizzpay.ledger import model as ledger
+from rizzpay.payments.model import (
+    EXPIRE_AUTHORIZATION,
+    EXPIRE_PAYMENT,
+    OPEN_ATTEMPT,
+    RESOLVE_ATTEMPT,
+    Case,
+    Changes,
+    Context,
+    Later,
+    Said,
+    Snapshot,
+    fees,
+    first_enquiry,
+    moved,
+    touched,
+    transfer,
+    unchanged,
+)
+from rizzpay.payments.refunding import auto_refund
+from rizzpay.payments.states import AttemptStatus, Happening, Status
+from rizzpay.payments.types import Attempt, AttemptKind, Payer, Payment, decline_view
+
+UNREACHABLE = Declined("gateway_unreachable", "retry_later", "not_sent")
+NOT_RECEIVED = Declined("gateway_never_received_it", "retry_later", "absent")
+OVER = frozenset({Status.FAILED, Status.CANCELLED, Status.EXPIRED})
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """A payment that is about to be asked for."""
+
+    payment: Payment
+    attempt_id: str
+    payer: Payer | None
+
+
+def begin(beginning: Beginning, context: Context) -> Changes:
+    """Write the intent: payment and attempt exist, and an enquiry is due if we crash now."""
+    payment = beginning.payment
+    attempt = Attempt(
+        id=beginning.attempt_id,
+        payment_id=payment.id,
+        tenant=payment.tenant,
+        kind=AttemptKind.AUTHORIZE,
+        status=AttemptStatus.CREATED,
+        amount=payment.money.minor,
+        gateway=payment.gateway,
+        gateway_reference=None,
+        rrn=None,
+        decline=None,
+        note=None,
+        enquiries=0,
+        created_at=context.now,
+        updated_at=context.now,
+    )
+    return Changes(
+        payment=payment,
+        action="payment.created",
+        note={"amount": payment.money.minor, "currency": payment.money.currency},
+        attempts=(attempt,),
+        said=(Said("payment.created"),),
+        later=(first_enquiry(attempt.id, RESOLVE_ATTEMPT, context),),
+        payer=beginning.payer,
+    )
+
+
+def conclude(
+    snapshot: Snapshot, attempt_id: str, outcome: EnquiryOutcome, context: Context
+) -> Changes:
+    """Apply what the gateway said about the authorization; a repeated message changes nothing."""
+    attempt = snapshot.attempt(attempt_id)
+    payment = snapshot.payment
+    match outcome:
+        case Approved():
+            return _approved(snapshot, attempt, outcome, context)
+        case Declined() | NotSent() | Absent():
+            return _declined(snapshot, attempt, _as_decline(outcome), context)
+        case ActionRequired():
+            return _action_required(snapshot, attempt, outcome, context)
+        case Processing():
+            return _taken_up(snapshot, attempt, outcome, context)
+        case Unknown():
+            if attempt.status not in {AttemptStatus.CREATED, AttemptStatus.PROCESSING}:
+                return unchanged(snapshot)
+            lost = replace(moved(payment, Happening.LOST_SIGHT, context.now), open_unknown=1)
+            return Changes(
+                payment=lost,
+                action="payment.unknown",
+                note={"attempt": attempt.id, "detail": outcome.detail[:200]},
+                attempts=(_told(attempt, AttemptStatus.UNKNOWN, context, outcome.detail[:200]),),
+                said=(Said("payment.unknown"),),
+                later=(first_enquiry(attempt.id, RESOLVE_ATTEMPT, context),),
+            )
+
+
+def expire(snapshot: Snapshot, context: Context) -> Changes:
+    """End a payment that its customer did not act on in time."""
+    payment = snapshot.payment
+    if payment.status not in {Status.REQUIRES_ACTION, Status.CREATED}:
+        return unchanged(snapshot)
+    return abandon(snapshot, Happening.EXPIRED, None, context)
+
+
+def abandon(
+    snapshot: Snapshot, happening: Happening, reason: str | None, context: Context
+) -> Changes:
+    """Cancel or expire a payment that no money was taken for yet."""
+    payment = replace(
+        moved(snapshot.payment, happening, context.now),
+        cancellation_reason=reason,
+        next_action=None,
+    )
+    left = tuple(
+        _told(attempt, AttemptStatus.ABANDONED, context)
+        for attempt in snapshot.attempts
+        if attempt.status in OPEN_ATTEMPT
+    )
+    event = f"payment.{payment.status.value}"
+    return Changes(
+        payment=payment,
+        action=event,
+        note={"reason": reason},
+        attempts=left,
+        said=(Said(event),),
+        not_any_more=(
+            (EXPIRE_PAYMENT, payment.id),
+            *((RESOLVE_ATTEMPT, attempt.id) for attempt in left),
+        ),
+    )
+
+
+def _as_decline(outcome: Declined | NotSent | Absent) -> Declined:
+    match outcome:
+        case Declined():
+            return outcome
+        case NotSent():
+            return UNREACHABLE
+        case Absent():
+            return NOT_RECEIVED
+
+
+def _told(
+    attempt: Attempt, status: AttemptStatus, context: Context, note: str | None = None
+) -> Attempt:
+    return replace(attempt, status=status, note=note, updated_at=context.now)
+
+
+def _approved(
+    snapshot: Snapshot, attempt: Attempt, approved: Approved, context: Context
+) -> Changes:
+    if attempt.status in {AttemptStatus.APPROVED, AttemptStatus.CONFLICTED}:
+        return unchanged(snapshot)
+    if approved.money != snapshot.payment.money:
+        return _contradicted(snapshot, attempt, approved, context)
+    late = snapshot.payment.status in OVER
+    forced = late and (
+        snapshot.payment.status is not Status.FAILED
+        or snapshot.payment.late_authorization == "refund"
+    )
+    payment = replace(
+        snapshot.payment,
+        late=late,
+        failure=None,
+        next_action=None,
+        open_unknown=0,
+        gateway_reference=approved.gateway_reference,
+        rrn=approved.rrn,
+        amount_authorized=approved.money.minor,
+        funds=ledger.SUSPENSE if forced and approved.captured else ledger.MERCHANT_PENDING,
+    )
+    told = replace(
+        _told(attempt, AttemptStatus.APPROVED, context),
+        gateway_reference=approved.gateway_reference,
+        rrn=approved.rrn,
+        decline=None,
+    )
+    taken = _captured_at_once if approved.captured else _held
+    changes = taken(payment, context, forced=forced)
+    later = tuple(Said("payment.late_authorized") for _ in range(late))
+    changes = replace(
+        changes,
+        attempts=(told,),
+        said=(*later, *changes.said),
+        note={**changes.note, "attempt": attempt.id, "late": late},
+        not_any_more=((RESOLVE_ATTEMPT, attempt.id), (EXPIRE_PAYMENT, payment.id)),
+    )
+    if forced and approved.captured:
+        return auto_refund(snapshot.after(changes), changes, context)
+    return changes
+
+
+def _captured_at_once(payment: Payment, context: Context, *, forced: bool) -> Changes:
+    amount = payment.money.minor
+    done = replace(
+        moved(payment, Happening.CAPTURED, context.now),
+        amount_captured=amount,
+    )
+    source = ledger.gateway_account(payment.gateway)
+    entry = (source, payment.funds, amount, ledger.Phase.POSTED, "capture")
+    return Changes(
+        payment=done,
+        action="payment.captured",
+        note={"amount": amount, "funds": payment.funds, "auto_refund": forced},
+        transfers=(
+            transfer(done, context, 0, entry),
+            *fees(done, amount, context, 1),
+        ),
+        said=(Said("payment.captured"),),
+    )
+
+
+def _held(payment: Payment, context: Context, *, forced: bool) -> Changes:
+    amount = payment.money.minor
+    source = ledger.gateway_account(payment.gateway)
+    entry = (source, payment.funds, amount, ledger.Phase.PENDING, "authorization")
+    hold = transfer(payment, context, 0, entry)
+    ends = context.now + timedelta(seconds=context.clocks.authorization_expiry_s)
+    if forced:
+        ends = context.now  # nobody waits for it any more: release it at once
+    done = replace(
+        moved(payment, Happening.AUTHORIZED, context.now),
+        hold_transfer_id=hold.id,
+        hold_amount=amount,
+        authorization_expires_at=ends,
+    )
+    return Changes(
+        payment=done,
+        action="payment.authorized",
+        note={"amount": amount, "released_at_once": forced},
+        transfers=(hold,),
+        said=(Said("payment.authorized"),),
+        later=(Later(EXPIRE_AUTHORIZATION, payment.id, ends),),
+    )
+
+
+def _contradicted(
+    snapshot: Snapshot, attempt: Attempt, approved: Approved, context: Context
+) -> Changes:
+    """The gateway took another amount or currency: keep the money apart, ask a person."""
+    payment = replace(
+        moved(snapshot.payment, Happening.CONTRADICTED, context.now),
+        gateway_reference=approved.gateway_reference,
+        rrn=approved.rrn,
+        open_unknown=0,
+        next_action=None,
+    )
+    told = replace(
+        _told(attempt, AttemptStatus.CONFLICTED, context, _difference(approved.money)),
+        gateway_reference=approved.gateway_reference,
+        rrn=approved.rrn,
+    )
+    source = ledger.gateway_account(payment.gateway)
+    entry = (source, ledger.SUSPENSE, approved.money.minor, ledger.Phase.POSTED, "conflict")
+    same_currency = approved.money.currency == payment.money.currency
+    return Changes(
+        payment=payment,
+        action="payment.conflicted",
+        note={"attempt": attempt.id, "said": _difference(approved.money)},
+        attempts=(told,),
+        transfers=(transfer(payment, context, 0, entry),)
+        if approved.captured and same_currency
+        else (),
+        said=(Said("payment.conflicted"),),
+        not_any_more=((RESOLVE_ATTEMPT, attempt.id), (EXPIRE_PAYMENT, payment.id)),
+        cases=(Case(context.id("case", 1), payment.id, payment.id, "conflicted"),),
+    )
+
+
+def _difference(money: Money) -> str:
+    return f"the gateway reports {money.minor} {money.currency}"
+
+
+def _declined(
+    snapshot: Snapshot, attempt: Attempt, declined: Declined, context: Context
+) -> Changes:
+    if attempt.status not in OPEN_ATTEMPT:
+        return unchanged(snapshot)
+    status = AttemptStatus.NOT_SENT if declined is UNREACHABLE else AttemptStatus.DECLINED
+    view = decline_view(declined)
+    payment = replace(
+        moved(snapshot.payment, Happening.DECLINED, context.now),
+        failure=view,
+        next_action=None,
+        open_unknown=0,
+        gateway_reference=declined.gateway_reference or snapshot.payment.gateway_reference,
+    )
+    return Changes(
+        payment=payment,
+        action="payment.failed",
+        note={"attempt": attempt.id, "reason": declined.reason},
+        attempts=(replace(_told(attempt, status, context), decline=view),),
+        said=(Said("payment.failed"),),
+        not_any_more=((RESOLVE_ATTEMPT, attempt.id), (EXPIRE_PAYMENT, payment.id)),
+    )
+
+
+def _action_required(
+    snapshot: Snapshot, attempt: Attempt, asked: ActionRequired, context: Context
+) -> Changes:
+    if attempt.status not in OPEN_ATTEMPT or attempt.status is AttemptStatus.REQUIRES_ACTION:
+        return unchanged(snapshot)
+    payment = replace(
+        moved(snapshot.payment, Happening.ACTION_ASKED, context.now),
+        gateway_reference=asked.gateway_reference,
+        next_action=asked.next_action,
+        open_unknown=0,
+    )
+    told = replace(
+        _told(attempt, AttemptStatus.REQUIRES_ACTION, context),
+        gateway_reference=asked.gateway_reference,
+    )
+    return Changes(
+        payment=payment,
+        action="payment.requires_action",
+        note={"attempt": attempt.id, "type": asked.next_action.get("type")},
+        attempts=(told,),
+        said=(Said("payment.requires_action"),),
+        later=(Later(EXPIRE_PAYMENT, payment.id, _expiry(payment, context.now)),),
+        not_any_more=((RESOLVE_ATTEMPT, attempt.id),),
+    )
+
+
+def _expiry(payment: Payment, now: datetime) -> datetime:
+    return payment.expires_at or now
+
+
+def _taken_up(
+    snapshot: Snapshot, attempt: Attempt, taken: Processing, context: Context
+) -> Changes:
+    if attempt.status not in {AttemptStatus.CREATED, AttemptStatus.REQUIRES_ACTION}:
+        return unchanged(snapshot)
+    told = replace(
+        _told(attempt, AttemptStatus.PROCESSING, context),
+        gateway_reference=taken.gateway_reference,
+    )
+    payment = replace(
+        moved(snapshot.payment, Happening.TAKEN_UP, context.now),
+        gateway_reference=taken.gateway_reference,
+    )
+    return Changes(
+        payment=payment,
+        action="payment.processing",
+        note={"attempt": attempt.id},
+        attempts=(told,),
+        later=(first_enquiry(attempt.id, RESOLVE_ATTEMPT, context),),
+        not_any_more=((EXPIRE_PAYMENT, payment.id),),
+    )
+
+
+def note_enquiry(snapshot: Snapshot, attempt_id: str, *, last: bool, context: Context) -> Changes:
+    """Count an enquiry that settled nothing; the last one hands the payment to a person."""
+    attempt = snapshot.attempt(attempt_id)
+    if attempt.status not in OPEN_ATTEMPT:
+        return unchanged(snapshot)
+    counted = replace(attempt, enquiries=attempt.enquiries + 1, updated_at=context.now)
+    case = Case(context.id("case", 0), attempt.id, snapshot.payment.id, "unknown_outcome")
+    return Changes(
+        payment=touched(snapshot.payment, context.now),
+        action="payment.enquired",
+        note={"attempt": attempt_id, "enquiries": counted.enquiries, "handed_over": last},
+        attempts=(counted,),
+        cases=(case,) if last else (),
+    )
+
