@@ -1,0 +1,229 @@
+"""Bytes become plain values here, strictly; schemas.py makes types of them.
+
+Refused before any schema is asked: more than 256 KiB, other media types, malformed JSON, duplicate
+keys, NaN, broken surrogates, deep nesting, control and bidirectional characters, decimals, card
+numbers, CVVs. Messages name the field and never repeat its value.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import falcon
+
+from rizzpay.core import sensitive
+from rizzpay.core.errors import Refused
+
+BODY_MAX = 262_144  # bytes; the largest request that makes sense has a few thousand
+DEPTH_MAX = 16
+NODES_MAX = 1_000  # values in a body; keeps the walk under a millisecond or two
+TEXT_MAX = 16_384  # characters of all texts and keys together; the same reason
+
+LONGEST_NUMBER = 10**40  # longer ones hold no card number, and writing them out is slow
+
+# Characters that make a text look different from what it is (Unicode TR 36), and controls.
+_BIDI = "\u202a-\u202e\u2066-\u2069"
+_CONTROLS = re.compile(f"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f{_BIDI}]")
+_BREAKS = re.compile("[\t\r\n\u2028\u2029]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_FIELD = re.compile(r"[A-Za-z_]{1,40}(\[[a-z]{0,3}\])?")
+_PLACE = re.compile(r"[0-9]{1,3}")
+FREE_TEXT = frozenset({"metadata", "notes"})  # may have line breaks
+
+
+class _Unreadable(ValueError):
+    """A hook of json.loads met something that we do not take; the text is for the client."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Decimal:
+    """A JSON number with a fraction or an exponent, as it was written."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """A value of the body and where it stands; keys stand there too, as texts."""
+
+    path: tuple[str, ...]
+    value: Any
+    is_key: bool = False
+
+
+class Readable(Protocol):
+    """What we need of a WSGI input."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes; fewer only at the end."""
+        ...
+
+
+def read(req: falcon.Request) -> bytes:
+    """Return the raw body, at most BODY_MAX bytes; raises Refused(payload_too_large)."""
+    length = req.content_length
+    if length is None and req.env.get("wsgi.input_terminated"):  # chunked; the server ends it
+        stream: Readable = req.env["wsgi.input"]
+    else:
+        stream = req.bounded_stream
+    if length is not None and length > BODY_MAX:
+        raise Refused("payload_too_large")
+    raw = stream.read(BODY_MAX + 1)
+    if len(raw) > BODY_MAX:
+        raise Refused("payload_too_large")
+    if length is not None and len(raw) < length:
+        raise Refused("malformed_request", "The body ended before its Content-Length.")
+    return raw
+
+
+def read_json(req: falcon.Request, *, optional: bool) -> dict[str, Any]:
+    """Return the JSON object of a request; an `optional` body that is empty is {}."""
+    raw = read(req)
+    if not raw and optional:
+        return {}
+    _require_json(req)
+    return decode(raw)
+
+
+def decode(raw: bytes) -> dict[str, Any]:
+    """Return the object in `raw`; raises Refused for everything that is not plainly fine."""
+    value = _loads(raw)
+    nodes = _walk(value)
+    for node in nodes:
+        _refuse_card_data(node)
+    for node in nodes:
+        _refuse_bad_text(node)
+    if not isinstance(value, dict):
+        raise Refused("invalid_request", "The body must be a JSON object.")
+    return value
+
+
+def refuse_card_data_in(text: str, param: str | None) -> None:
+    """Raise Refused when a header, path or query string carries card data."""
+    if sensitive.has_card_number(text):
+        raise Refused("pan_not_accepted", param=param)
+    if sensitive.has_spoken_cvv(text):
+        raise Refused("cvv_not_accepted", param=param)
+
+
+def dotted(path: tuple[str, ...]) -> str | None:
+    """Write a path for `param`, as far as it consists of plain names."""
+    names: list[str] = []
+    for name in path:
+        if not _FIELD.fullmatch(name) and not _PLACE.fullmatch(name):
+            break
+        names.append(name)
+    return ".".join(names) or None
+
+
+def _require_json(req: falcon.Request) -> None:
+    media_type, _, options = (req.content_type or "").partition(";")
+    charset = options.strip().lower().replace('"', "")
+    if (
+        media_type.strip().lower() != "application/json"
+        or charset not in {"", "charset=utf-8"}
+        or req.get_header("Content-Encoding", default="identity").lower() != "identity"
+    ):
+        raise Refused("unsupported_media_type")
+
+
+def _loads(raw: bytes) -> Any:
+    try:
+        return json.loads(
+            raw.decode("utf-8"),
+            object_pairs_hook=_no_duplicates,
+            parse_constant=_no_constant,
+            parse_float=_Decimal,
+        )
+    except _Unreadable as error:
+        raise Refused("malformed_json", str(error)) from None
+    except UnicodeDecodeError:
+        raise Refused("malformed_json", "The body is not UTF-8.") from None
+    except RecursionError:
+        raise Refused("malformed_json", "The body is nested too deeply.") from None
+    except ValueError:  # syntax, or an integer of thousands of digits
+        raise Refused("malformed_json") from None
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _Unreadable("A field appears twice in one object.")
+    return found
+
+
+def _no_constant(_: str) -> None:
+    raise _Unreadable("NaN and Infinity are not JSON.")
+
+
+def _walk(root: Any) -> list[_Node]:
+    """List every value and key, breadth first; raises Refused when there are too many."""
+    nodes = [_Node((), root)]
+    text = 0
+    for node in nodes:  # grows while it is read
+        if len(node.path) > DEPTH_MAX:
+            raise Refused("malformed_json", "The body is nested too deeply.")
+        if isinstance(node.value, str):
+            text += len(node.value)
+        elif isinstance(node.value, dict | list):
+            if len(nodes) + len(node.value) > NODES_MAX:
+                raise _too_much()
+            nodes.extend(_children(node))
+    if text > TEXT_MAX:
+        raise _too_much()
+    return nodes
+
+
+def _too_much() -> Refused:
+    return Refused("invalid_request", "The body has more in it than any request needs.")
+
+
+def _children(node: _Node) -> list[_Node]:
+    if isinstance(node.value, dict):
+        names = [_Node((*node.path, name), name, is_key=True) for name in node.value]
+        return names + [_Node((*node.path, name), value) for name, value in node.value.items()]
+    if isinstance(node.value, list):
+        return [_Node((*node.path, str(place)), part) for place, part in enumerate(node.value)]
+    return []
+
+
+def _refuse_card_data(node: _Node) -> None:
+    value = node.value
+    if isinstance(value, _Decimal):
+        value = value.text
+    elif isinstance(value, int) and abs(value) < LONGEST_NUMBER:
+        value = str(value)
+    if not isinstance(value, str):
+        return
+    param = dotted(node.path)
+    if node.is_key and sensitive.is_cvv_name(value):
+        raise Refused("cvv_not_accepted", param=dotted(node.path[:-1]))
+    refuse_card_data_in(value, param)
+
+
+def _refuse_bad_text(node: _Node) -> None:
+    param = dotted(node.path)
+    if isinstance(node.value, _Decimal):
+        raise Refused("invalid_request", no_decimals(node.path), param=param)
+    if not isinstance(node.value, str):
+        return
+    if _SURROGATES.search(node.value):
+        raise Refused("malformed_json", "A text contains half of a surrogate pair.", param=param)
+    breaks = node.is_key or node.path[:1] == () or node.path[0] not in FREE_TEXT
+    if _CONTROLS.search(node.value) or (breaks and _BREAKS.search(node.value)):
+        raise Refused(
+            "invalid_request",
+            "The text contains control or bidirectional formatting characters.",
+            param=param,
+        )
+
+
+AMOUNT_MESSAGE = "The amount must be an integer in minor units (paise)."
+
+
+def no_decimals(path: tuple[str, ...]) -> str:
+    """Return the sentence for a number that is not an integer."""
+    if path[-1:] == ("amount",):
+        return AMOUNT_MESSAGE
+    return "Numbers must be integers: no fraction and no exponent."
