@@ -1,0 +1,57 @@
+"""docs/dependencies.md names every direct dependency with the locked version and a reason."""
+
+import re
+import tomllib
+
+import pytest
+
+from tests.architecture.documents import ROOT, rows
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PAGE = (ROOT / "docs/dependencies.md").read_text()
+SECTIONS = {
+    "The service": PROJECT["dependencies"],
+    "The embedded appliance": PROJECT["optional-dependencies"]["embedded"],
+    "Development": PROJECT["optional-dependencies"]["dev"],
+}
+
+
+def name_of(requirement: str) -> str:
+    """Return the name with its extras and without the version."""
+    return re.split(r"[<>=!~ ;]", requirement)[0]
+
+
+def locked(lock: str) -> dict[str, str]:
+    """Return name -> version of a lock file."""
+    return dict(re.findall(r"^([\w.-]+)(?:\[.*\])?==(\S+)", lock, re.MULTILINE))
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_page_lists_exactly_the_direct_dependencies(section):
+    listed = [row[0] for row in rows(PAGE, section)]
+    assert sorted(listed) == sorted(name_of(requirement) for requirement in SECTIONS[section])
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_page_shows_the_locked_version_and_a_reason(section):
+    versions = locked((ROOT / "requirements-dev.lock").read_text())
+    for name, version, month, why, beside_gevent in rows(PAGE, section):
+        assert version == versions[name.partition("[")[0]], name
+        assert re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", month), name
+        assert len(why) > len("fast"), name
+        assert beside_gevent, name
+
+
+def test_what_runs_in_production_is_locked_alike_in_both_locks():
+    service = locked((ROOT / "requirements.lock").read_text())
+    everything = locked((ROOT / "requirements-dev.lock").read_text())
+    assert service == {name: everything[name] for name in service}
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_a_lock_has_hashes_and_no_address(name):
+    text = (ROOT / name).read_text()
+    pinned = re.findall(r"^\S+==.*\n(.*)$", text, re.MULTILINE)
+    assert pinned
+    assert all(line.strip().startswith("--hash=sha256:") for line in pinned)
+    assert not re.search(r"https?://|file:|--index-url|--find-links", text)
