@@ -11,17 +11,7 @@ from rizzpay.core.tenant import Tenant
 from rizzpay.gateways.port import CaptureMethod, Declined, Method
 from rizzpay.idempotency.model import Answer
 from rizzpay.payments.states import AttemptStatus, RefundStatus, Status
-
-
-@dataclass(frozen=True, slots=True)
-class Payer:
-    """The customer of one payment, in clear, only in memory; stored sealed by the vault."""
-
-    id: str
-    name: Secret[str] | None = None
-    email: Secret[str] | None = None
-    phone: Secret[str] | None = None
-    vpa: Secret[str] | None = None
+from rizzpay.vault.model import Payer as Payer  # noqa: PLC0414 - others take it from here
 
 
 @dataclass(frozen=True, slots=True)

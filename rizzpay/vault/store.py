@@ -1,0 +1,108 @@
+"""SQL of payers: sealed columns and blind indexes, never a value in clear."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rizzpay.core.tenant import Tenant
+from rizzpay.infra.database import Connection
+
+INSERT = """
+INSERT INTO rizzpay.payers (id, merchant_id, livemode, name, email, phone, vpa,
+                            email_index, phone_index, vpa_index, created_at)
+SELECT id, merchant_id, livemode, name, email, phone, vpa,
+       email_index, phone_index, vpa_index, created_at
+FROM unnest(%(ids)s::text[], %(merchant_ids)s::text[], %(livemodes)s::boolean[],
+            %(names)s::bytea[], %(emails)s::bytea[], %(phones)s::bytea[], %(vpas)s::bytea[],
+            %(email_indexes)s::bytea[], %(phone_indexes)s::bytea[], %(vpa_indexes)s::bytea[],
+            %(created_ats)s::timestamptz[])
+     AS fresh (id, merchant_id, livemode, name, email, phone, vpa,
+               email_index, phone_index, vpa_index, created_at)
+ORDER BY id
+"""
+
+LOAD = """
+SELECT id, merchant_id, livemode, name, email, phone, vpa,
+       email_index, phone_index, vpa_index, created_at
+FROM rizzpay.payers
+WHERE id = ANY (%(ids)s::text[])
+"""
+
+FIND_BY_EMAIL = """
+SELECT id FROM rizzpay.payers
+WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s AND email_index = %(value)s::bytea
+ORDER BY created_at DESC, id DESC
+LIMIT %(limit)s
+"""
+
+FIND_BY_PHONE = """
+SELECT id FROM rizzpay.payers
+WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s AND phone_index = %(value)s::bytea
+ORDER BY created_at DESC, id DESC
+LIMIT %(limit)s
+"""
+
+FIND_BY_VPA = """
+SELECT id FROM rizzpay.payers
+WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s AND vpa_index = %(value)s::bytea
+ORDER BY created_at DESC, id DESC
+LIMIT %(limit)s
+"""
+
+FIND = {"email": FIND_BY_EMAIL, "phone": FIND_BY_PHONE, "vpa": FIND_BY_VPA}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A payer as it is stored."""
+
+    id: str
+    tenant: Tenant
+    name: bytes | None
+    email: bytes | None
+    phone: bytes | None
+    vpa: bytes | None
+    email_index: bytes | None
+    phone_index: bytes | None
+    vpa_index: bytes | None
+    created_at: datetime
+
+
+def insert(conn: Connection, rows: Sequence[Row]) -> None:
+    """Insert new payers."""
+    conn.execute(
+        INSERT,
+        {
+            "ids": [row.id for row in rows],
+            "merchant_ids": [row.tenant.merchant_id for row in rows],
+            "livemodes": [row.tenant.livemode for row in rows],
+            "names": [row.name for row in rows],
+            "emails": [row.email for row in rows],
+            "phones": [row.phone for row in rows],
+            "vpas": [row.vpa for row in rows],
+            "email_indexes": [row.email_index for row in rows],
+            "phone_indexes": [row.phone_index for row in rows],
+            "vpa_indexes": [row.vpa_index for row in rows],
+            "created_ats": [row.created_at for row in rows],
+        },
+    )
+
+
+def load(conn: Connection, ids: Sequence[str]) -> list[Row]:
+    """Return the payers of these ids that the transaction may see, in no order."""
+    rows = conn.execute(LOAD, {"ids": list(ids)}).fetchall()
+    return [Row(row[0], Tenant(row[1], row[2]), *row[3:]) for row in rows]
+
+
+def find(conn: Connection, tenant: Tenant, column: str, index: bytes, limit: int) -> list[str]:
+    """Return the ids of payers with this blind index, newest first."""
+    rows = conn.execute(
+        FIND[column],
+        {
+            "merchant_id": tenant.merchant_id,
+            "livemode": tenant.livemode,
+            "value": index,
+            "limit": limit,
+        },
+    ).fetchall()
+    return [row[0] for row in rows]
