@@ -76,7 +76,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Outbound deliveries."""
 
-    private_targets: tuple[str, ...] = ()  # CIDRs an operator opens for merchants in the own network
+    private_targets: tuple[str, ...] = ()  # CIDRs of the own network that an operator opens
     timeout_s: float = 15.0  # Standard Webhooks 1.0 recommends 15 to 30 s
     # Seconds before each attempt after the one before it; Standard Webhooks 1.0, retry table.
     schedule_s: tuple[int, ...] = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
@@ -151,19 +151,29 @@ def _refuse_unsafe(config: Config) -> None:
         raise Misconfigured("service.deployment must be embedded or production")
     if not service.public_url.startswith("https://"):
         raise Misconfigured("service.public_url must begin with https://")
-    for text in (*service.management_cidrs, *config.webhooks.private_targets):
-        try:
-            network = ipaddress.ip_network(text)
-        except ValueError as error:
-            raise Misconfigured(f"{text} is not a CIDR: {error}") from None
-        if network.prefixlen == 0:
-            raise Misconfigured(f"{text} is the whole internet; name the networks you mean")
+    private = [_network(text) for text in config.webhooks.private_targets]
+    for text in service.management_cidrs:
+        _network(text)
     if service.deployment == "production":
-        for text in config.webhooks.private_targets:
-            if ipaddress.ip_network(text).is_loopback or ipaddress.ip_network(text).is_link_local:
-                raise Misconfigured(f"webhooks.private_targets: {text} is this host itself")
+        for network in private:
+            if network.is_loopback or network.is_link_local:
+                raise Misconfigured(f"webhooks.private_targets: {network} is this host itself")
         for name, gateway in config.gateways.items():
-            if gateway.livemode and gateway.kind == "sandbox":
-                raise Misconfigured(f"gateways.{name}: the sandbox cannot take live payments")
-            if gateway.livemode and not gateway.base_url.startswith("https://"):
-                raise Misconfigured(f"gateways.{name}.base_url must begin with https://")
+            _refuse_unsafe_gateway(name, gateway)
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError as error:
+        raise Misconfigured(f"{text} is not a CIDR: {error}") from None
+    if network.prefixlen == 0:
+        raise Misconfigured(f"{text} is the whole internet; name the networks you mean")
+    return network
+
+
+def _refuse_unsafe_gateway(name: str, gateway: GatewaySettings) -> None:
+    if gateway.livemode and gateway.kind == "sandbox":
+        raise Misconfigured(f"gateways.{name}: the sandbox cannot take live payments")
+    if gateway.livemode and not gateway.base_url.startswith("https://"):
+        raise Misconfigured(f"gateways.{name}.base_url must begin with https://")

@@ -111,9 +111,7 @@ def apply_callback(parts: Parts, job: Job) -> Verdict:
         return Done()
     gateway = parts.gateways.get(stored.gateway)
     try:
-        callback = gateway.connector.read_callback(
-            stored.headers, stored.body, stored.received_at
-        )
+        callback = gateway.connector.read_callback(stored.headers, stored.body, stored.received_at)
     except BadCallback as error:
         result = f"unreadable: {error}"
     else:

@@ -341,9 +341,7 @@ def _expiry(payment: Payment, now: datetime) -> datetime:
     return payment.expires_at or now
 
 
-def _taken_up(
-    snapshot: Snapshot, attempt: Attempt, taken: Processing, context: Context
-) -> Changes:
+def _taken_up(snapshot: Snapshot, attempt: Attempt, taken: Processing, context: Context) -> Changes:
     if attempt.status not in {AttemptStatus.CREATED, AttemptStatus.REQUIRES_ACTION}:
         return unchanged(snapshot)
     told = replace(
@@ -378,4 +376,3 @@ def note_enquiry(snapshot: Snapshot, attempt_id: str, *, last: bool, context: Co
         attempts=(counted,),
         cases=(case,) if last else (),
     )
-

@@ -80,9 +80,7 @@ def begin_capture(
     )
 
 
-def begin_cancel(
-    snapshot: Snapshot, void_id: str, reason: str | None, context: Context
-) -> Changes:
+def begin_cancel(snapshot: Snapshot, void_id: str, reason: str | None, context: Context) -> Changes:
     """Cancel what waits for its customer at once; ask for a void of what is held."""
     payment = snapshot.payment
     if payment.status in WAITS_FOR_CUSTOMER:
@@ -112,7 +110,7 @@ def begin_void(snapshot: Snapshot, void_id: str, note: str | None, context: Cont
     )
 
 
-def conclude(
+def conclude(  # noqa: C901 - one arm an outcome
     snapshot: Snapshot, attempt_id: str, outcome: EnquiryOutcome, context: Context
 ) -> Changes:
     """Apply what the gateway said about a capture or void; a repeat changes nothing."""
@@ -281,7 +279,7 @@ def _voided(snapshot: Snapshot, attempt: Attempt, context: Context) -> Changes:
         happening, event = Happening.VOIDED, "payment.cancelled"
     payment = replace(moved(freed, happening, context.now), open_unknown=0)
     told = replace(attempt, status=AttemptStatus.APPROVED, updated_at=context.now)
-    said = (Said(event),)
+    said: tuple[Said, ...] = (Said(event),)
     if expired and before.amount_captured:
         said = (Said("payment.expired"), Said(event))
     return Changes(
@@ -309,9 +307,7 @@ def _declined(
         else before.closing_attempt_id,
     )
     status = AttemptStatus.NOT_SENT if declined is UNREACHABLE else AttemptStatus.DECLINED
-    told = replace(
-        attempt, status=status, decline=decline_view(declined), updated_at=context.now
-    )
+    told = replace(attempt, status=status, decline=decline_view(declined), updated_at=context.now)
     transfers: tuple[ledger.Transfer, ...] = ()
     if _closed(snapshot, payment) and not payment.amount_capture_pending:
         transfers, payment = _release_hold(payment, context)

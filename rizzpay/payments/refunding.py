@@ -48,9 +48,7 @@ class _Wanted:
     metadata: dict[str, str]
 
 
-def begin(
-    snapshot: Snapshot, refund_id: str, command: CreateRefund, context: Context
-) -> Changes:
+def begin(snapshot: Snapshot, refund_id: str, command: CreateRefund, context: Context) -> Changes:
     """Reserve the amount and write the refund before anybody is asked; raises Refused."""
     payment = snapshot.payment
     refuse_while_unknown(snapshot)
@@ -98,7 +96,7 @@ def auto_refund(snapshot: Snapshot, changes: Changes, context: Context) -> Chang
     )
 
 
-def conclude(
+def conclude(  # noqa: C901 - one arm an outcome
     snapshot: Snapshot, refund_id: str, outcome: EnquiryOutcome, context: Context
 ) -> Changes:
     """Apply what the gateway said about a refund; a repeated message changes nothing."""
@@ -203,9 +201,7 @@ def _moved(refund: Refund, happening: RefundHappening, context: Context) -> Refu
     )
 
 
-def _processed(
-    snapshot: Snapshot, refund: Refund, approved: Approved, context: Context
-) -> Changes:
+def _processed(snapshot: Snapshot, refund: Refund, approved: Approved, context: Context) -> Changes:
     amount = refund.money.minor
     done = replace(
         _moved(refund, RefundHappening.PROCESSED, context),

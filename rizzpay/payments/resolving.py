@@ -20,6 +20,7 @@ from rizzpay.gateways.port import (
     Processing,
     Unknown,
 )
+from rizzpay.idempotency.model import Answer
 from rizzpay.infra.jobs import Again, Done, Job, Verdict
 from rizzpay.payments import authorizing, capturing, refunding, store
 from rizzpay.payments.capturing import EXPIRED_NOTE
@@ -28,7 +29,6 @@ from rizzpay.payments.service import Payments, on_existing
 from rizzpay.payments.states import Status
 from rizzpay.payments.types import Attempt, AttemptKind, Payer, SyncResult
 from rizzpay.payments.writer import Decide, Write, Written
-from rizzpay.idempotency.model import Answer
 from rizzpay.vault import service as vault
 
 REFUND_PREFIX = "rfnd_"
@@ -194,9 +194,7 @@ class Resolver:
 
         self._write(found, object_id, on_existing(decided), object_id)
 
-    def _write(
-        self, found: Found, object_id: str, decide: Decide, settles: str | None
-    ) -> Written:
+    def _write(self, found: Found, object_id: str, decide: Decide, settles: str | None) -> Written:
         payment = found.snapshot.payment
         written = self.parts.writer.submit(
             Write(
@@ -252,9 +250,7 @@ def _without_jobs(changes: Changes) -> Changes:
     )
 
 
-def _conclusion(
-    snapshot: Snapshot, object_id: str, outcome: EnquiryOutcome
-) -> "_Conclusion":
+def _conclusion(snapshot: Snapshot, object_id: str, outcome: EnquiryOutcome) -> "_Conclusion":
     return _Conclusion(object_id, outcome, _kind(snapshot, object_id))
 
 

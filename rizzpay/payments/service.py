@@ -43,12 +43,19 @@ from rizzpay.vault import service as vault
 class Renderer(Protocol):
     """How answers look; the API owns the shape of its objects."""
 
-    def payment_answer(self, payment: Payment, payer: Payer | None) -> Answer: ...
-    def capture_answer(self, payment: Payment, payer: Payer | None, attempt: Attempt) -> Answer: ...
+    def payment_answer(self, payment: Payment, payer: Payer | None) -> Answer:
+        """Answer the request that made the payment."""
+
+    def capture_answer(self, payment: Payment, payer: Payer | None, attempt: Attempt) -> Answer:
+        """Answer a capture."""
+
     def cancel_answer(
         self, payment: Payment, payer: Payer | None, attempt: Attempt | None
-    ) -> Answer: ...
-    def refund_answer(self, refund: Refund) -> Answer: ...
+    ) -> Answer:
+        """Answer a cancellation; without an attempt nothing had to be voided."""
+
+    def refund_answer(self, refund: Refund) -> Answer:
+        """Answer the request that made the refund."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,9 +333,7 @@ class Payments:
                 request_id=operation.request_id,
                 claim=operation.claim,
                 completes=key,
-                answer=lambda after: (
-                    None if _attempt_or_none(after, object_id) else answer(after)
-                ),
+                answer=lambda after: None if _attempt_or_none(after, object_id) else answer(after),
             )
         )
         if isinstance(first, Served):

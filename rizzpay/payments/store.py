@@ -93,31 +93,27 @@ WHERE rizzpay.refunds.version < excluded.version
 )
 
 OPEN_CASES = """
-INSERT INTO rizzpay.review_cases (id, merchant_id, livemode, object_id, payment_id, reason, opened_at)
+INSERT INTO rizzpay.review_cases
+    (id, merchant_id, livemode, object_id, payment_id, reason, opened_at)
 SELECT id, merchant_id, livemode, object_id, payment_id, reason, opened_at
-FROM jsonb_populate_recordset(NULL::rizzpay.review_cases, %(rows)s::jsonb) ORDER BY object_id, reason
+FROM jsonb_populate_recordset(NULL::rizzpay.review_cases, %(rows)s::jsonb)
+ORDER BY object_id, reason
 ON CONFLICT (object_id, reason) DO NOTHING
 """
 
+SELECT_PAYMENTS: LiteralString = "SELECT " + PAYMENT_COLUMNS + "FROM rizzpay.payments"
+SELECT_ATTEMPTS: LiteralString = "SELECT " + ATTEMPT_COLUMNS + "FROM rizzpay.payment_attempts"
+SELECT_REFUNDS: LiteralString = "SELECT " + REFUND_COLUMNS + "FROM rizzpay.refunds"
+
 LOCK_PAYMENTS: LiteralString = (
-    "SELECT "
-    + PAYMENT_COLUMNS
-    + " FROM rizzpay.payments WHERE id = ANY(%(ids)s::text[]) ORDER BY id FOR UPDATE"
+    SELECT_PAYMENTS + " WHERE id = ANY(%(ids)s::text[]) ORDER BY id FOR UPDATE"
 )
-GET_PAYMENT: LiteralString = (
-    "SELECT " + PAYMENT_COLUMNS + " FROM rizzpay.payments WHERE id = %(id)s"
-)
+GET_PAYMENT: LiteralString = SELECT_PAYMENTS + " WHERE id = %(id)s"
 ATTEMPTS_OF: LiteralString = (
-    "SELECT "
-    + ATTEMPT_COLUMNS
-    + " FROM rizzpay.payment_attempts WHERE payment_id = ANY(%(ids)s::text[]) ORDER BY id"
+    SELECT_ATTEMPTS + " WHERE payment_id = ANY(%(ids)s::text[]) ORDER BY id"
 )
-REFUNDS_OF: LiteralString = (
-    "SELECT "
-    + REFUND_COLUMNS
-    + " FROM rizzpay.refunds WHERE payment_id = ANY(%(ids)s::text[]) ORDER BY id"
-)
-GET_REFUND: LiteralString = "SELECT " + REFUND_COLUMNS + " FROM rizzpay.refunds WHERE id = %(id)s"
+REFUNDS_OF: LiteralString = SELECT_REFUNDS + " WHERE payment_id = ANY(%(ids)s::text[]) ORDER BY id"
+GET_REFUND: LiteralString = SELECT_REFUNDS + " WHERE id = %(id)s"
 PAYMENT_OF_ATTEMPT = """
 SELECT payment_id, merchant_id, livemode FROM rizzpay.payment_attempts WHERE id = %(id)s
 UNION ALL
@@ -125,10 +121,8 @@ SELECT payment_id, merchant_id, livemode FROM rizzpay.refunds WHERE id = %(id)s
 """
 
 PAGE_PAYMENTS: LiteralString = (
-    "SELECT "
-    + PAYMENT_COLUMNS
+    SELECT_PAYMENTS
     + """
-FROM rizzpay.payments
 WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
   AND (%(status)s::text IS NULL OR status = %(status)s)
   AND (%(created_gte)s::timestamptz IS NULL OR created_at >= %(created_gte)s)
@@ -142,10 +136,8 @@ LIMIT %(limit)s
 """
 )
 PAGE_REFUNDS: LiteralString = (
-    "SELECT "
-    + REFUND_COLUMNS
+    SELECT_REFUNDS
     + """
-FROM rizzpay.refunds
 WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
   AND (%(payment_id)s::text IS NULL OR payment_id = %(payment_id)s)
   AND (%(after_at)s::timestamptz IS NULL

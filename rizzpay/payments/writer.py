@@ -121,7 +121,10 @@ class Writer:
         livemode = write.tenant.livemode
         self._waiting[livemode].append(item)
         self._bell[livemode].set()
-        return item.promise.get()
+        result = item.promise.get()
+        if result is None:
+            raise RuntimeError("a write without an outcome")
+        return result
 
     def _run(self, livemode: bool) -> None:  # noqa: FBT001 - the mode is the loop's identity
         bell = self._bell[livemode]
@@ -198,9 +201,7 @@ class Writer:
                 case Replay():
                     item.outcome = Served(result.answer, replayed=True)
                 case InProgress():
-                    item.outcome = _KeyInUse(
-                        "idempotency_in_progress", extra={"retry_after_s": 1}
-                    )
+                    item.outcome = _KeyInUse("idempotency_in_progress", extra={"retry_after_s": 1})
                 case Mismatch():
                     item.outcome = _KeyInUse(
                         "idempotency_mismatch",
@@ -305,7 +306,6 @@ def _entry(write: Write, changes: Changes) -> Entry:
         tenant=write.tenant,
         request_id=write.request_id,
     )
-
 
 
 def _illegal(outcome: Result | Exception | None) -> bool:
