@@ -1,0 +1,124 @@
+"""Metrics in Prometheus' format, complete across all processes of a machine.
+
+The process that starts us sets PROMETHEUS_MULTIPROC_DIR to an empty directory that API workers
+and the worker share; each process writes its own files there and any of them can render the sum.
+Without it the figures are those of one process, as in tests. No label holds a merchant, a
+payment or a client's text. The figures that need the database are set by the worker.
+"""
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    values,
+)
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from rizzpay.infra.jobs import Backlog
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+SINGLE = values.MutexValue  # what prometheus_client uses when it has no shared directory
+
+# Seconds. Dense round what the API promises: 5 to 100 ms, then the gateways' time-outs.
+LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+STALL_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+
+PAYMENTS = Counter(
+    "rizzpay_payment",
+    "Answers of the gateways to requests for money",
+    ["gateway", "method", "outcome", "reason"],
+)
+REQUESTS = Histogram(
+    "rizzpay_request_seconds",
+    "Duration of API requests",
+    ["method", "route", "status"],
+    buckets=LATENCY_BUCKETS,
+)
+RATE_LIMITED = Counter("rizzpay_rate_limited", "Requests refused with 429", ["tier"])
+CACHE_FALLBACK = Counter("rizzpay_cache_fallback", "Decisions taken without the cache")
+REFUSED = Counter("rizzpay_refused", "Refusals by code", ["code"])
+ERRORS = Counter("rizzpay_internal_error", "Requests that ended in a bug", ["route"])
+STALLS = Histogram(
+    "rizzpay_hub_stall_seconds",
+    "How long the event loop did not run, without the time it waited for a core",
+    buckets=STALL_BUCKETS,
+)
+STALL_MAX = Gauge(
+    "rizzpay_hub_stall_seconds_max",
+    "The longest stall of any process since it started",
+    multiprocess_mode="max",
+)
+WRITER_BATCH = Histogram(
+    "rizzpay_writer_batch_items",
+    "Writes that one commit carried",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+)
+POOL = Gauge(
+    "rizzpay_database_pool",
+    "Connections of all processes by state",
+    ["role", "state"],
+    multiprocess_mode="livesum",
+)
+JOBS = Counter("rizzpay_job", "Jobs that were run", ["kind", "result"])
+JOBS_DUE = Gauge("rizzpay_jobs_due", "Jobs that are due", ["kind"], multiprocess_mode="mostrecent")
+JOBS_OLDEST = Gauge(
+    "rizzpay_jobs_oldest_seconds",
+    "Age of the oldest job that is due",
+    ["kind"],
+    multiprocess_mode="mostrecent",
+)
+OPEN = Gauge(
+    "rizzpay_open",
+    "Objects that wait: payments_unknown, refunds_unknown, review_cases",
+    ["what"],
+    multiprocess_mode="mostrecent",
+)
+LEDGER_IMBALANCE = Gauge(
+    "rizzpay_ledger_imbalance_minor",
+    "What the proof of the ledger found; anything but 0 is an alarm",
+    ["currency"],
+    multiprocess_mode="mostrecent",
+)
+
+_kinds_seen: set[str] = set()
+
+
+def backlog(found: Sequence[Backlog], now: datetime) -> None:
+    """Publish what is due; a kind that has nothing due any more is published as zero."""
+    counts = {one.kind: one for one in found}
+    _kinds_seen.update(counts)
+    for kind in _kinds_seen:
+        one = counts.get(kind)
+        JOBS_DUE.labels(kind).set(one.count if one else 0)
+        JOBS_OLDEST.labels(kind).set((now - one.oldest).total_seconds() if one else 0)
+
+
+def render(directory: Path) -> bytes:
+    """Return all figures of all processes that share `directory`, as text."""
+    if values.ValueClass is SINGLE:
+        return generate_latest(REGISTRY)
+    _bury_the_dead(directory)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+def _bury_the_dead(directory: Path) -> None:
+    """Drop the live gauges of processes that are gone; their counters stay."""
+    for path in directory.glob("gauge_live*_*.db"):
+        pid = int(path.stem.rsplit("_", 1)[1])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
+        except PermissionError:
+            continue
