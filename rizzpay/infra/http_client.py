@@ -10,6 +10,7 @@ caller's to decide. It is no general client: answers are small and read whole.
 
 import http.client
 import io
+import logging
 import socket
 import ssl
 import threading
@@ -20,6 +21,7 @@ from typing import cast
 from gevent import Timeout
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, LocationParseError
+from urllib3.response import BaseHTTPResponse
 from urllib3.util import is_connection_dropped, parse_url
 from urllib3.util.wait import wait_for_read, wait_for_write
 
@@ -29,6 +31,7 @@ BODY_MAX_BYTES = 1024 * 1024  # no gateway's answer to one request comes near it
 IDLE_MAX_S = 15.0  # shorter than any server's keep-alive that we know; HAProxy's default is 60 s
 IDLE_MAX = 128  # connections kept for later, over all targets
 PORTS = {"http": 80, "https": 443}
+logging.getLogger("urllib3.connection").disabled = True  # it writes down parts of answers
 BROKEN = (OSError, HTTPError, http.client.HTTPException, ValueError)
 
 
@@ -59,6 +62,15 @@ class HttpResponse:
     body: bytes
 
 
+class TooLong(NoAnswer):
+    """The answer is longer than was allowed; `beginning` holds what was read of it."""
+
+    def __init__(self, beginning: HttpResponse) -> None:
+        """Say how much was read; the rest was never taken off the wire."""
+        super().__init__(f"the answer has more than {len(beginning.body)} bytes")
+        self.beginning = beginning
+
+
 @dataclass(frozen=True, slots=True)
 class _Target:
     """Where a request goes; equal targets may share a connection."""
@@ -78,6 +90,7 @@ class _Wire:
 
     def __init__(self, connected: socket.socket) -> None:
         self.began = False
+        self.ended = False  # a read found the end of the stream
         self._socket = connected
         self._ends_at = 0.0
         self._held = bytearray()
@@ -85,6 +98,7 @@ class _Wire:
     def start(self, seconds: float) -> None:
         """Begin an exchange that has `seconds` from now."""
         self.began = False
+        self.ended = False
         self._held.clear()
         self._ends_at = monotonic_s() + seconds
 
@@ -110,6 +124,11 @@ class _Wire:
             raise TimeoutError("the deadline passed")
         self._socket.settimeout(left)
 
+    def refuse_cut_headers(self) -> None:
+        """Raise when the headers ended with the stream: http.client takes them for whole."""
+        if self.ended:
+            raise ConnectionError("the connection ended within the headers")
+
     def settimeout(self, seconds: float | None) -> None:
         """Leave the deadline in force, whatever http.client wishes."""
 
@@ -134,7 +153,9 @@ class _Answer(io.RawIOBase):
 
     def readinto(self, buffer: "memoryview[int]") -> int | None:  # type: ignore[override]
         self._wire.limit()
-        return self._stream.readinto(buffer)
+        count = self._stream.readinto(buffer)
+        self._wire.ended = count == 0
+        return count
 
     def close(self) -> None:
         super().close()
@@ -167,7 +188,7 @@ class HttpClient:
         address: str | None = None,
         max_body_bytes: int = BODY_MAX_BYTES,
     ) -> HttpResponse:
-        """Make one exchange; raises NotSent or NoAnswer.
+        """Make one exchange; raises NotSent or NoAnswer, and of the latter TooLong.
 
         `address` is an IP address to connect to instead of asking DNS; the name in the URL stays
         the one of the Host header, of SNI and of the certificate.
@@ -183,7 +204,8 @@ class HttpClient:
                 request.method, path, request.body or None, headers, preload_content=False
             )
             answer = connection.getresponse()
-            body = answer.read(max_body_bytes + 1, decode_content=False)
+            wire.refuse_cut_headers()
+            body = _read_body(answer, max_body_bytes)
             whole = len(body) <= max_body_bytes
         except BROKEN as error:
             raise (NoAnswer if wire.began else NotSent)(_sentence(error)) from error
@@ -194,9 +216,8 @@ class HttpClient:
         if not whole:
             raise NoAnswer(f"the answer has more than {max_body_bytes} bytes")
         self._keep(target, connection)
-        return HttpResponse(
-            answer.status, {name.lower(): text for name, text in answer.headers.items()}, body
-        )
+        read = answer.headers
+        return HttpResponse(answer.status, {name.lower(): read[name] for name in read}, body)
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
@@ -261,6 +282,17 @@ class HttpClient:
             if not whole:
                 plain.close()
         return wrapped
+
+
+def _read_body(answer: BaseHTTPResponse, bytes_max: int) -> bytes:
+    """Return the whole body, or a little more than `bytes_max` of a longer one."""
+    parts = bytearray()
+    while len(parts) <= bytes_max:
+        part = answer.read(bytes_max + 1 - len(parts), decode_content=False)
+        if not part:
+            break
+        parts += part
+    return bytes(parts)
 
 
 def _handshake_step(wrapped: ssl.SSLSocket, ends_at: float) -> bool:
