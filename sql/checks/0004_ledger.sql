@@ -15,15 +15,15 @@ DECLARE
     bad record;
 BEGIN
     INSERT INTO rizzpay.ledger_transfers
-        (id, merchant_id, livemode, currency, debit, credit, amount, phase, pending_id, code,
-         created_at)
+        (id, merchant_id, livemode, currency, debit, credit, amount, phase, pending_id,
+         code, created_at)
     VALUES ('trf_check_hold', 'mer_check', false, 'INR', 'gateway:x', 'merchant_pending', 100,
             'pending', NULL, 'check', now());
     FOR bad IN SELECT id, debit, credit, amount, phase, pending_id FROM tried LOOP
         BEGIN
             INSERT INTO rizzpay.ledger_transfers
-                (id, merchant_id, livemode, currency, debit, credit, amount, phase, pending_id, code,
-                 created_at)
+                (id, merchant_id, livemode, currency, debit, credit, amount, phase, pending_id,
+                 code, created_at)
             VALUES (bad.id, 'mer_check', false, 'INR', bad.debit, bad.credit, bad.amount,
                     bad.phase, bad.pending_id, 'check', now());
             RAISE EXCEPTION '% was accepted', bad.id;
@@ -32,22 +32,22 @@ BEGIN
     END LOOP;
     BEGIN
         INSERT INTO rizzpay.ledger_transfers
-            (id, merchant_id, livemode, currency, debit, credit, amount, phase, pending_id, code,
-             created_at)
+            (id, merchant_id, livemode, currency, debit, credit, amount, phase, pending_id,
+             code, created_at)
         VALUES ('trf_check_other', 'mer_other', false, 'INR', 'gateway:x', 'merchant_pending',
                 100, 'post', 'trf_check_hold', 'check', now());
         RAISE EXCEPTION 'another merchant resolved a hold';
     EXCEPTION WHEN check_violation THEN NULL;
     END;
     INSERT INTO rizzpay.ledger_transfers
-        (id, merchant_id, livemode, currency, debit, credit, amount, phase, pending_id, code,
-         created_at)
-    VALUES ('trf_check_post', 'mer_check', false, 'INR', 'gateway:x', 'merchant_pending', 60, 'post',
-            'trf_check_hold', 'check', now());
+        (id, merchant_id, livemode, currency, debit, credit, amount, phase, pending_id,
+         code, created_at)
+    VALUES ('trf_check_post', 'mer_check', false, 'INR', 'gateway:x', 'merchant_pending',
+            60, 'post', 'trf_check_hold', 'check', now());
     BEGIN
         INSERT INTO rizzpay.ledger_transfers
-            (id, merchant_id, livemode, currency, debit, credit, amount, phase, pending_id, code,
-             created_at)
+            (id, merchant_id, livemode, currency, debit, credit, amount, phase, pending_id,
+             code, created_at)
         VALUES ('trf_check_void', 'mer_check', false, 'INR', 'gateway:x', 'merchant_pending',
                 100, 'void', 'trf_check_hold', 'check', now());
         RAISE EXCEPTION 'a hold was resolved twice';

@@ -6,7 +6,8 @@ BEGIN
     VALUES ('evt_check', 'mer_check', false, 1, 'check.ran', 'x', 1, '{}', now());
     BEGIN
         INSERT INTO rizzpay.events
-            (id, merchant_id, livemode, sequence, type, object_id, object_sequence, data, created_at)
+            (id, merchant_id, livemode, sequence, type, object_id, object_sequence, data,
+             created_at)
         VALUES ('evt_check_2', 'mer_check', false, 1, 'check.ran', 'x', 2, '{}', now());
         RAISE EXCEPTION 'two events had one sequence number';
     EXCEPTION WHEN unique_violation THEN NULL;

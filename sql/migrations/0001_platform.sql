@@ -19,15 +19,19 @@ CREATE FUNCTION rizzpay.tenant_livemode() RETURNS boolean
 
 CREATE FUNCTION rizzpay.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
-    AS $$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; END $$;
+    AS $$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME
+        USING ERRCODE = 'integrity_constraint_violation'; END $$;
 
 CREATE TABLE rizzpay.data_keys (
     id          text PRIMARY KEY,
-    purpose     text NOT NULL CHECK (purpose IN ('personal', 'blind_index', 'api_pepper', 'webhook_secret', 'answer', 'cursor')),
+    purpose     text NOT NULL
+        CHECK (purpose IN ('personal', 'blind_index', 'api_pepper', 'webhook_secret',
+                           'answer', 'cursor')),
     kek_label   text NOT NULL,
     mechanism   text NOT NULL,
     wrapped     bytea NOT NULL,
-    status      text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'decrypt_only', 'retired')),
+    status      text NOT NULL DEFAULT 'active'
+        CHECK (status IN ('active', 'decrypt_only', 'retired')),
     created_at  timestamptz NOT NULL,
     rewrapped_at timestamptz
 );
@@ -53,10 +57,13 @@ CREATE INDEX jobs_due ON rizzpay.jobs (run_at, id);
 ALTER TABLE rizzpay.jobs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE rizzpay.jobs FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON rizzpay.jobs TO rizzpay_app
-    USING (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) AND livemode = (SELECT rizzpay.tenant_livemode()))
-    -- A gateway's callback is a job before anybody knows whose it is: the API may add it, not read it.
+    USING (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[])
+           AND livemode = (SELECT rizzpay.tenant_livemode()))
+    -- A gateway's callback is a job before anybody knows whose it is: the API may add it,
+    -- not read it.
     WITH CHECK (merchant_id IS NULL
-                OR merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) AND livemode = (SELECT rizzpay.tenant_livemode()));
+                OR merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[])
+                   AND livemode = (SELECT rizzpay.tenant_livemode()));
 
 GRANT SELECT ON rizzpay.data_keys TO rizzpay_app;
 GRANT SELECT, INSERT, UPDATE ON rizzpay.data_keys TO rizzpay_worker;

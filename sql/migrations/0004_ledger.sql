@@ -8,7 +8,10 @@ CREATE TABLE rizzpay.ledger_accounts (
     merchant_id      text NOT NULL,
     livemode         boolean NOT NULL,
     currency         char(3) NOT NULL,
-    name             text NOT NULL CHECK (name ~ '^(merchant_pending|merchant_available|fees|gst|refunds|suspense|gateway:[a-z0-9_-]{1,40})$'),
+    name             text NOT NULL
+        CHECK (name IN ('merchant_pending', 'merchant_available', 'fees', 'gst', 'refunds',
+                        'suspense')
+               OR name ~ '^gateway:[a-z0-9_-]{1,40}$'),
     debits_posted    bigint NOT NULL DEFAULT 0 CHECK (debits_posted >= 0),
     credits_posted   bigint NOT NULL DEFAULT 0 CHECK (credits_posted >= 0),
     debits_pending   bigint NOT NULL DEFAULT 0 CHECK (debits_pending >= 0),
@@ -34,7 +37,8 @@ CREATE TABLE rizzpay.ledger_transfers (
     CHECK (debit <> credit),
     CHECK ((phase IN ('post', 'void')) = (pending_id IS NOT NULL))
 );
-CREATE UNIQUE INDEX ledger_transfers_resolved_once ON rizzpay.ledger_transfers (pending_id) WHERE pending_id IS NOT NULL;
+CREATE UNIQUE INDEX ledger_transfers_resolved_once ON rizzpay.ledger_transfers (pending_id)
+    WHERE pending_id IS NOT NULL;
 CREATE INDEX ledger_transfers_payment ON rizzpay.ledger_transfers (payment_id);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON rizzpay.ledger_transfers
     FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.refuse_change();
@@ -57,7 +61,8 @@ CREATE FUNCTION rizzpay.check_resolutions() RETURNS trigger
           AND (p.id IS NULL OR f.amount > p.amount OR (f.phase = 'void' AND f.amount <> p.amount))
         LIMIT 1;
         IF wrong IS NOT NULL THEN
-            RAISE EXCEPTION 'transfer %: does not fit what it resolves', wrong USING ERRCODE = 'check_violation';
+            RAISE EXCEPTION 'transfer %: does not fit what it resolves', wrong
+                USING ERRCODE = 'check_violation';
         END IF;
         RETURN NULL;
     END $$;
@@ -68,13 +73,17 @@ CREATE TRIGGER resolves_pending AFTER INSERT ON rizzpay.ledger_transfers
 ALTER TABLE rizzpay.ledger_accounts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE rizzpay.ledger_accounts FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON rizzpay.ledger_accounts TO rizzpay_app
-    USING (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) AND livemode = (SELECT rizzpay.tenant_livemode()))
-    WITH CHECK (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) AND livemode = (SELECT rizzpay.tenant_livemode()));
+    USING (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[])
+           AND livemode = (SELECT rizzpay.tenant_livemode()))
+    WITH CHECK (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[])
+                AND livemode = (SELECT rizzpay.tenant_livemode()));
 ALTER TABLE rizzpay.ledger_transfers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE rizzpay.ledger_transfers FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON rizzpay.ledger_transfers TO rizzpay_app
-    USING (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) AND livemode = (SELECT rizzpay.tenant_livemode()))
-    WITH CHECK (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) AND livemode = (SELECT rizzpay.tenant_livemode()));
+    USING (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[])
+           AND livemode = (SELECT rizzpay.tenant_livemode()))
+    WITH CHECK (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[])
+                AND livemode = (SELECT rizzpay.tenant_livemode()));
 
 GRANT SELECT, INSERT, UPDATE ON rizzpay.ledger_accounts TO rizzpay_app, rizzpay_worker;
 GRANT SELECT, INSERT ON rizzpay.ledger_transfers TO rizzpay_app, rizzpay_worker;

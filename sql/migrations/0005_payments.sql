@@ -1,5 +1,6 @@
 -- 0005 payments
--- why:   payers, payments, attempts, refunds, idempotency claims and review cases; invariants in the database
+-- why:   payers, payments, attempts, refunds, idempotency claims and review cases; invariants in
+--        the database
 -- locks: none (new tables)
 -- time:  milliseconds
 -- proof: sql/checks/0005_payments.sql
@@ -17,9 +18,12 @@ CREATE TABLE rizzpay.payers (
     vpa_index    bytea,
     created_at   timestamptz NOT NULL
 );
-CREATE INDEX payers_email ON rizzpay.payers (merchant_id, livemode, email_index) WHERE email_index IS NOT NULL;
-CREATE INDEX payers_phone ON rizzpay.payers (merchant_id, livemode, phone_index) WHERE phone_index IS NOT NULL;
-CREATE INDEX payers_vpa ON rizzpay.payers (merchant_id, livemode, vpa_index) WHERE vpa_index IS NOT NULL;
+CREATE INDEX payers_email ON rizzpay.payers (merchant_id, livemode, email_index)
+    WHERE email_index IS NOT NULL;
+CREATE INDEX payers_phone ON rizzpay.payers (merchant_id, livemode, phone_index)
+    WHERE phone_index IS NOT NULL;
+CREATE INDEX payers_vpa ON rizzpay.payers (merchant_id, livemode, vpa_index)
+    WHERE vpa_index IS NOT NULL;
 
 -- The legal transitions; payments/model.py holds the same table and a test compares the two.
 CREATE TABLE rizzpay.payment_transitions (
@@ -32,9 +36,10 @@ CREATE TABLE rizzpay.payments (
     id                       text PRIMARY KEY,
     merchant_id              text NOT NULL REFERENCES rizzpay.merchants (id),
     livemode                 boolean NOT NULL,
-    status                   text NOT NULL CHECK (status IN ('created', 'requires_action', 'processing', 'authorized',
-                                 'partially_captured', 'captured', 'failed', 'cancelled', 'expired', 'unknown',
-                                 'conflicted', 'requires_merchant_action')),
+    status                   text NOT NULL
+        CHECK (status IN ('created', 'requires_action', 'processing', 'authorized',
+                          'partially_captured', 'captured', 'failed', 'cancelled', 'expired',
+                          'unknown', 'conflicted', 'requires_merchant_action')),
     amount                   bigint NOT NULL CHECK (amount BETWEEN 1 AND 9007199254740991),
     currency                 char(3) NOT NULL,
     amount_authorized        bigint NOT NULL DEFAULT 0 CHECK (amount_authorized >= 0),
@@ -56,11 +61,14 @@ CREATE TABLE rizzpay.payments (
     failure                  jsonb,
     cancellation_reason      text,
     late                     boolean NOT NULL DEFAULT false,
-    funds                    text NOT NULL DEFAULT 'merchant_pending' CHECK (funds IN ('merchant_pending', 'suspense')),
+    funds                    text NOT NULL DEFAULT 'merchant_pending'
+        CHECK (funds IN ('merchant_pending', 'suspense')),
     hold_transfer_id         text,
     hold_amount              bigint NOT NULL DEFAULT 0 CHECK (hold_amount >= 0),
-    closing_attempt_id       text, -- the final capture or the void after which nothing more can be captured
-    fee_basis_points         integer NOT NULL CHECK (fee_basis_points BETWEEN 0 AND 10000), -- as agreed when it was made
+    -- the final capture or the void after which nothing more can be captured
+    closing_attempt_id       text,
+    -- as agreed when it was made
+    fee_basis_points         integer NOT NULL CHECK (fee_basis_points BETWEEN 0 AND 10000),
     gst_basis_points         integer NOT NULL CHECK (gst_basis_points BETWEEN 0 AND 10000),
     late_authorization       text NOT NULL CHECK (late_authorization IN ('capture', 'refund')),
     open_unknown             integer NOT NULL DEFAULT 0 CHECK (open_unknown >= 0),
@@ -70,12 +78,15 @@ CREATE TABLE rizzpay.payments (
     created_at               timestamptz NOT NULL,
     updated_at               timestamptz NOT NULL,
     CHECK ((hold_transfer_id IS NULL) = (hold_amount = 0)),
-    CONSTRAINT captures_within_authorized CHECK (amount_captured + amount_capture_pending <= amount_authorized),
-    CONSTRAINT refunds_within_captured CHECK (amount_refunded + amount_refund_pending <= amount_captured)
+    CONSTRAINT captures_within_authorized
+        CHECK (amount_captured + amount_capture_pending <= amount_authorized),
+    CONSTRAINT refunds_within_captured
+        CHECK (amount_refunded + amount_refund_pending <= amount_captured)
 );
 CREATE INDEX payments_list ON rizzpay.payments (merchant_id, livemode, created_at DESC, id DESC);
 CREATE INDEX payments_payer ON rizzpay.payments (payer_id) WHERE payer_id IS NOT NULL;
-CREATE INDEX payments_reference ON rizzpay.payments (merchant_id, livemode, reference) WHERE reference IS NOT NULL;
+CREATE INDEX payments_reference ON rizzpay.payments (merchant_id, livemode, reference)
+    WHERE reference IS NOT NULL;
 CREATE UNIQUE INDEX payments_rrn ON rizzpay.payments (gateway, rrn) WHERE rrn IS NOT NULL;
 
 CREATE FUNCTION rizzpay.check_payment_transition() RETURNS trigger
@@ -83,9 +94,11 @@ CREATE FUNCTION rizzpay.check_payment_transition() RETURNS trigger
     AS $$
     BEGIN
         IF NEW.status <> OLD.status AND NOT EXISTS (
-            SELECT FROM rizzpay.payment_transitions t WHERE t.from_status = OLD.status AND t.to_status = NEW.status
+            SELECT FROM rizzpay.payment_transitions t
+            WHERE t.from_status = OLD.status AND t.to_status = NEW.status
         ) THEN
-            RAISE EXCEPTION 'payment %: % to % is not legal', OLD.id, OLD.status, NEW.status USING ERRCODE = 'check_violation';
+            RAISE EXCEPTION 'payment %: % to % is not legal', OLD.id, OLD.status, NEW.status
+                USING ERRCODE = 'check_violation';
         END IF;
         RETURN NEW;
     END $$;
@@ -98,7 +111,9 @@ CREATE TABLE rizzpay.payment_attempts (
     merchant_id       text NOT NULL,
     livemode          boolean NOT NULL,
     kind              text NOT NULL CHECK (kind IN ('authorize', 'capture', 'void')),
-    status            text NOT NULL CHECK (status IN ('created', 'requires_action', 'processing', 'approved', 'declined', 'not_sent', 'unknown', 'conflicted', 'abandoned')),
+    status            text NOT NULL
+        CHECK (status IN ('created', 'requires_action', 'processing', 'approved', 'declined',
+                          'not_sent', 'unknown', 'conflicted', 'abandoned')),
     amount            bigint NOT NULL CHECK (amount > 0),
     gateway           text NOT NULL,
     gateway_reference text,
@@ -118,7 +133,8 @@ CREATE TABLE rizzpay.refunds (
     payment_id          text NOT NULL REFERENCES rizzpay.payments (id),
     merchant_id         text NOT NULL,
     livemode            boolean NOT NULL,
-    status              text NOT NULL CHECK (status IN ('created', 'processing', 'processed', 'failed', 'unknown')),
+    status              text NOT NULL
+        CHECK (status IN ('created', 'processing', 'processed', 'failed', 'unknown')),
     amount              bigint NOT NULL CHECK (amount > 0),
     currency            char(3) NOT NULL,
     origin              text NOT NULL CHECK (origin IN ('api', 'auto')),
@@ -164,7 +180,8 @@ CREATE TABLE rizzpay.review_cases (
     livemode    boolean NOT NULL,
     object_id   text NOT NULL,
     payment_id  text NOT NULL,
-    reason      text NOT NULL CHECK (reason IN ('unknown_outcome', 'conflicted', 'late_authorization')),
+    reason      text NOT NULL
+        CHECK (reason IN ('unknown_outcome', 'conflicted', 'late_authorization')),
     opened_at   timestamptz NOT NULL,
     closed_at   timestamptz,
     UNIQUE (object_id, reason)
@@ -175,15 +192,20 @@ DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['payers', 'payments', 'payment_attempts', 'refunds', 'idempotency_claims', 'review_cases'] LOOP
+    FOREACH name IN ARRAY ARRAY[
+        'payers', 'payments', 'payment_attempts', 'refunds', 'idempotency_claims', 'review_cases'
+    ] LOOP
         EXECUTE format('ALTER TABLE rizzpay.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE rizzpay.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format(
             'CREATE POLICY tenant ON rizzpay.%I TO rizzpay_app '
-            'USING (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) AND livemode = (SELECT rizzpay.tenant_livemode())) '
-            'WITH CHECK (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) AND livemode = (SELECT rizzpay.tenant_livemode()))',
+            'USING (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) '
+            'AND livemode = (SELECT rizzpay.tenant_livemode())) '
+            'WITH CHECK (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) '
+            'AND livemode = (SELECT rizzpay.tenant_livemode()))',
             name);
-        EXECUTE format('GRANT SELECT, INSERT, UPDATE ON rizzpay.%I TO rizzpay_app, rizzpay_worker', name);
+        EXECUTE format(
+            'GRANT SELECT, INSERT, UPDATE ON rizzpay.%I TO rizzpay_app, rizzpay_worker', name);
     END LOOP;
 END $$;
 GRANT DELETE ON rizzpay.idempotency_claims TO rizzpay_app, rizzpay_worker;

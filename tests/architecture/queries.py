@@ -3,7 +3,7 @@
 import ast
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,15 +45,16 @@ def files() -> list[Path]:
 
 
 def queries() -> list[Query]:
-    """Return every constant that is one statement which reads or writes rows."""
+    """Return every constant, or entry of a constant table, that reads or writes rows."""
     found = []
     for path in files():
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         module = importlib.import_module(name)
         for constant, value in vars(module).items():
-            own = getattr(module, "__name__", "") == name
-            if own and constant.isupper() and isinstance(value, str) and PREPARABLE.match(value):
-                found.append(Query(name, constant, value))
+            texts = value if isinstance(value, Mapping) else {"": value}
+            for key, text in texts.items():
+                if constant.isupper() and isinstance(text, str) and PREPARABLE.match(text):
+                    found.append(Query(name, f"{constant}[{key}]" if key else constant, text))
     return found
 
 
@@ -68,5 +69,7 @@ def loose_statements(tree: ast.Module) -> Iterator[str]:
 
 
 def _is_constant(node: ast.expr) -> bool:
+    if isinstance(node, ast.Subscript):  # a table of constants, chosen by a key
+        node = node.value
     name = {ast.Name: "id", ast.Attribute: "attr"}.get(type(node))
     return bool(name) and str(getattr(node, name)).isupper()
