@@ -1,0 +1,115 @@
+"""The gateways of this installation: what each kind can do, and the configured ones of each kind.
+
+The only place that knows which connector serves which kind.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from rizzpay.config import Config, GatewaySettings, read_secret
+from rizzpay.core.errors import Misconfigured
+from rizzpay.gateways.port import Callbacks, Charges
+from rizzpay.gateways.routing import Route
+from rizzpay.gateways.sandbox.connector import Keys, SandboxGateway
+from rizzpay.infra.http_client import HttpClient
+
+
+class Connector(Charges, Callbacks, Protocol):
+    """What every kind of today can do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """What a kind of gateway can do, by the API's method types."""
+
+    methods: frozenset[str]
+    currencies: frozenset[str]
+    manual_capture: frozenset[str]
+    partial_capture: bool
+    multiple_captures: bool
+    voids: bool
+    refunds: bool
+    partial_refunds: bool
+
+
+CAPABILITIES: Mapping[str, Capability] = {
+    "sandbox": Capability(
+        methods=frozenset({"card", "upi", "netbanking", "wallet", "bank_transfer"}),
+        currencies=frozenset({"INR"}),
+        manual_capture=frozenset({"card"}),
+        partial_capture=True,
+        multiple_captures=True,
+        voids=True,
+        refunds=True,
+        partial_refunds=True,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One configured gateway."""
+
+    name: str
+    connector: Connector
+    settings: GatewaySettings
+    capability: Capability
+
+
+@dataclass(frozen=True, slots=True)
+class Gateways:
+    """All configured gateways, in the order of the settings."""
+
+    by_name: Mapping[str, Gateway]
+
+    def get(self, name: str) -> Gateway:
+        """Return one; raises KeyError when the settings have none of that name."""
+        return self.by_name[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.by_name
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Return what routing chooses from, in order of preference."""
+        return tuple(
+            Route(
+                gateway=gateway.name,
+                livemode=gateway.settings.livemode,
+                methods=gateway.capability.methods,
+                currencies=gateway.capability.currencies,
+                manual_capture=gateway.capability.manual_capture,
+            )
+            for gateway in self.by_name.values()
+        )
+
+
+def build(config: Config, http: HttpClient) -> Gateways:
+    """Make a connector for each configured gateway; raises Misconfigured."""
+    return Gateways(
+        {name: _gateway(name, settings, http) for name, settings in config.gateways.items()}
+    )
+
+
+def _gateway(name: str, settings: GatewaySettings, http: HttpClient) -> Gateway:
+    maker = MAKERS.get(settings.kind)
+    if maker is None:
+        known = ", ".join(sorted(MAKERS))
+        raise Misconfigured(f"gateways.{name}.kind is {settings.kind!r}; known kinds: {known}")
+    connector = maker(name, settings, http)
+    return Gateway(name, connector, settings, CAPABILITIES[settings.kind])
+
+
+def _sandbox(name: str, settings: GatewaySettings, http: HttpClient) -> Connector:
+    keys = Keys(
+        key_id=settings.key_id,
+        secret=read_secret(settings.secret_file),
+        callback_secret=read_secret(settings.callback_secret_file),
+    )
+    return SandboxGateway(name, settings, http, keys)
+
+
+MAKERS: Mapping[str, Callable[[str, GatewaySettings, HttpClient], Connector]] = {
+    "sandbox": _sandbox,
+}

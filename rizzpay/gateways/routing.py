@@ -1,0 +1,51 @@
+"""Which gateway takes a payment: pure, from a table of routes to an ordered choice.
+
+The order of the settings is the order of preference. It knows no gateway and no health.
+"""
+
+from dataclasses import dataclass
+
+from rizzpay.gateways.port import CaptureMethod
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What one configured gateway takes. Method types are those of the API."""
+
+    gateway: str
+    livemode: bool
+    methods: frozenset[str]
+    currencies: frozenset[str]
+    manual_capture: frozenset[str]  # the methods that may be authorized first and captured later
+
+
+@dataclass(frozen=True, slots=True)
+class NoRoute:
+    """Nothing fits; `reason` is a sentence for the merchant."""
+
+    reason: str
+
+
+def choose(
+    routes: tuple[Route, ...],
+    method_type: str,
+    currency: str,
+    livemode: bool,  # noqa: FBT001 - a fact about the caller's key, not a switch of behaviour
+    capture_method: CaptureMethod,
+) -> tuple[Route, ...] | NoRoute:
+    """Return the routes that can take it, best first, or why none can."""
+    mode = "live" if livemode else "test"
+    left = tuple(route for route in routes if route.livemode is livemode)
+    if not left:
+        return NoRoute(f"No gateway is set up for {mode} mode.")
+    left = tuple(route for route in left if method_type in route.methods)
+    if not left:
+        return NoRoute(f"No gateway of {mode} mode takes this method.")
+    left = tuple(route for route in left if currency in route.currencies)
+    if not left:
+        return NoRoute("No gateway takes this method in this currency.")
+    if capture_method is CaptureMethod.MANUAL:
+        left = tuple(route for route in left if method_type in route.manual_capture)
+    if not left:
+        return NoRoute("This method cannot be captured later; use capture_method automatic.")
+    return left

@@ -1,0 +1,1 @@
+"""The connector to the sandbox acquirer; its protocol is docs/sandbox.md."""
