@@ -215,7 +215,7 @@ class Worker:
             gevent.sleep(every_s)
 
     def _seal(self) -> None:
-        while audit.seal(self.parts.database, clock.now()):
+        while audit.seal(self.parts.database):
             gevent.sleep(0)
 
     def _checkpoint(self) -> None:

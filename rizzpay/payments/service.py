@@ -43,18 +43,20 @@ from rizzpay.vault import service as vault
 class Renderer(Protocol):
     """How answers look; the API owns the shape of its objects."""
 
-    def payment_answer(self, payment: Payment, payer: Payer | None) -> Answer:
+    def payment_answer(self, it: Payment, payer: Payer | None, request_id: str = "") -> Answer:
         """Answer the request that made the payment."""
 
-    def capture_answer(self, payment: Payment, payer: Payer | None, attempt: Attempt) -> Answer:
+    def capture_answer(
+        self, it: Payment, payer: Payer | None, tried: Attempt, request_id: str = ""
+    ) -> Answer:
         """Answer a capture."""
 
     def cancel_answer(
-        self, payment: Payment, payer: Payer | None, attempt: Attempt | None
+        self, it: Payment, payer: Payer | None, tried: Attempt | None, request_id: str = ""
     ) -> Answer:
         """Answer a cancellation; without an attempt nothing had to be voided."""
 
-    def refund_answer(self, refund: Refund) -> Answer:
+    def refund_answer(self, it: Refund, request_id: str = "") -> Answer:
         """Answer the request that made the refund."""
 
 
@@ -123,7 +125,7 @@ class Payments:
                 request_id=request_id,
                 completes=claim.key,
                 answer=lambda after: self.parts.renderer.payment_answer(
-                    after.payment, command.payer
+                    after.payment, command.payer, request_id
                 ),
             )
         )
@@ -145,7 +147,7 @@ class Payments:
                 snapshot, claim.object_id, command, context
             ),
             lambda after: self.parts.renderer.capture_answer(
-                after.payment, payer, after.attempt(claim.object_id)
+                after.payment, payer, after.attempt(claim.object_id), request_id
             ),
         )
 
@@ -165,7 +167,7 @@ class Payments:
             operation,
             lambda snapshot, context: capturing.begin_cancel(snapshot, void_id, reason, context),
             lambda after: self.parts.renderer.cancel_answer(
-                after.payment, payer, _attempt_or_none(after, void_id)
+                after.payment, payer, _attempt_or_none(after, void_id), request_id
             ),
         )
 
@@ -204,7 +206,9 @@ class Payments:
                 actor=f"gateway:{first.after.payment.gateway}",
                 request_id=request_id,
                 completes=claim.key,
-                answer=lambda after: self.parts.renderer.refund_answer(after.refund(refund_id)),
+                answer=lambda after: self.parts.renderer.refund_answer(
+                    after.refund(refund_id), request_id
+                ),
             )
         )
 
