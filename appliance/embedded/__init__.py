@@ -1,0 +1,1 @@
+"""The embedded appliance: the whole of RizzPay on one machine, from one command."""

@@ -1,0 +1,120 @@
+"""A SoftHSM 2 token of its own in a directory: for the embedded appliance and for tests.
+
+Makes PINs, configuration and token; the keys are made by `rizzpay keys init`. Not for production:
+the token is a directory of files. The PINs never stand on a command line, where every user could
+read them: softhsm2-util asks for them on a terminal, and gets one of ours.
+"""
+
+import os
+import pty
+import secrets
+import select
+import shutil
+import signal
+from pathlib import Path
+
+from rizzpay.config import HsmSettings
+from rizzpay.core import clock
+from rizzpay.core.errors import Misconfigured
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = ROOT / "hsm" / "softhsm2.conf.template"
+INVENTORY = ROOT / "hsm" / "keys.toml"
+# Debian's path first; the others are where SoftHSM's own build and other distributions put it.
+MODULES = (
+    Path("/usr/lib/softhsm/libsofthsm2.so"),
+    Path("/usr/local/lib/softhsm/libsofthsm2.so"),
+    Path("/usr/lib64/pkcs11/libsofthsm2.so"),
+)
+TOKEN_LABEL = "rizzpay"  # noqa: S105 - a name, not a secret
+PROMPT = b"PIN: "
+DIALOGUE_S = 30.0  # softhsm2-util needs well below a second
+
+
+def init_token(directory: Path, socket: Path, *, inventory: Path = INVENTORY) -> HsmSettings:
+    """Make a token in `directory` unless it has one, and return the settings for rizzpay-hsmd.
+
+    Safe to run again. Raises Misconfigured when SoftHSM 2 is not installed.
+    """
+    tokens = directory / "tokens"
+    tokens.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.chmod(0o700)
+    config = directory / "softhsm2.conf"
+    config.write_text(TEMPLATE.read_text().replace("{token_dir}", str(tokens)))
+    user_pin, officer_pin = directory / "user.pin", directory / "so.pin"
+    if not any(tokens.iterdir()):
+        for file in (user_pin, officer_pin):
+            _write_secret(file, secrets.token_urlsafe(24))
+        _converse(config, [officer_pin, officer_pin, user_pin, user_pin])
+    return HsmSettings(
+        socket=str(socket),
+        module=str(_module()),
+        token_label=TOKEN_LABEL,
+        pin_file=str(user_pin),
+        inventory=str(inventory),
+        softhsm_config=str(config),
+    )
+
+
+def _module() -> Path:
+    for path in MODULES:
+        if path.exists():
+            return path
+    raise Misconfigured("SoftHSM 2 is not installed; apt-get install softhsm2")
+
+
+def _write_secret(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text + "\n")
+
+
+def _converse(config: Path, answers: list[Path]) -> None:
+    """Run softhsm2-util on a terminal of its own and type the PINs that it asks for."""
+    program = shutil.which("softhsm2-util")
+    if program is None:
+        raise Misconfigured("SoftHSM 2 is not installed; apt-get install softhsm2")
+    command = [program, "--init-token", "--free", "--label", TOKEN_LABEL]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(program, command, {**os.environ, "SOFTHSM2_CONF": str(config)})  # noqa: S606
+    try:
+        said = _type_answers(terminal, answers)
+    except TimeoutError:
+        os.kill(pid, signal.SIGKILL)
+        said = b"no answer in time"
+    finally:
+        os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    if status != 0:
+        last = said.decode(errors="replace").strip().splitlines()[-1:]
+        raise Misconfigured(f"softhsm2-util made no token: {' '.join(last)}")
+
+
+def _type_answers(terminal: int, answers: list[Path]) -> bytes:
+    """Answer each prompt in turn, then read to the end; returns what was said last."""
+    deadline_s = clock.monotonic_s() + DIALOGUE_S
+    said = b""
+    for answer in answers:
+        while not said.endswith(PROMPT):
+            part = _read(terminal, deadline_s)
+            if not part:
+                return said
+            said += part
+        os.write(terminal, answer.read_bytes())
+        said = b""
+    while part := _read(terminal, deadline_s):
+        said += part
+    return said
+
+
+def _read(terminal: int, deadline_s: float) -> bytes:
+    """Return what comes next, empty at the end."""
+    left_s = deadline_s - clock.monotonic_s()
+    if left_s <= 0 or not select.select([terminal], [], [], left_s)[0]:
+        raise TimeoutError
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # EIO: the program has ended
+        return b""
