@@ -210,8 +210,13 @@ def _refuse_bad_text(node: _Node) -> None:
         return
     if _SURROGATES.search(node.value):
         raise Refused("malformed_json", "A text contains half of a surrogate pair.", param=param)
-    breaks = node.is_key or node.path[:1] == () or node.path[0] not in FREE_TEXT
-    if _CONTROLS.search(node.value) or (breaks and _BREAKS.search(node.value)):
+    free = bool(node.path) and node.path[0] in FREE_TEXT and not node.is_key
+    refuse_bad_text(node.value, param, may_break=free)
+
+
+def refuse_bad_text(text: str, param: str | None, *, may_break: bool = False) -> None:
+    """Raise Refused for control and bidirectional characters; `may_break` lets line ends pass."""
+    if _CONTROLS.search(text) or (not may_break and _BREAKS.search(text)):
         raise Refused(
             "invalid_request",
             "The text contains control or bidirectional formatting characters.",

@@ -33,7 +33,7 @@ Metadata = Annotated[
     ],
     Meta(max_length=15, description="Pairs of your own. No card, CVV or Aadhaar numbers."),
 ]
-Vpa = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,255}@[A-Za-z][A-Za-z0-9]{1,63}$")]
+Vpa = Annotated[str, Meta(pattern="^[A-Za-z0-9._-]{2,256}@[A-Za-z][A-Za-z0-9]{1,63}$")]
 UnixTime = Annotated[int, Meta(ge=0, le=253_402_300_799, description="Unix seconds, UTC.")]
 PageSize = Annotated[int, Meta(ge=1, le=100)]
 Cursor = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,1024}$")]

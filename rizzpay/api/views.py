@@ -30,6 +30,7 @@ from rizzpay.idempotency.model import Answer
 from rizzpay.payments.states import AttemptStatus, RefundStatus, Status
 from rizzpay.payments.types import Attempt, AttemptKind, Payer, Payment, Refund, SyncResult
 
+OUTCOME_STATUSES = {402, 502}  # declined, and certainly not done
 DECLINED_CODES = {
     AttemptKind.AUTHORIZE: "payment_declined",
     AttemptKind.CAPTURE: "capture_declined",
@@ -257,7 +258,8 @@ def _about(gateway: str, failure: dict[str, str], **ids: str) -> dict[str, Any]:
 def _declined(
     failure: dict[str, str], otherwise: str, request_id: str, about: dict[str, Any]
 ) -> Answer:
-    """Use the reason as code where the catalog has it; `otherwise` for a reason it has not."""
-    code = failure["reason"] if failure["reason"] in CATALOG else otherwise
+    """Use the reason as code where the catalog has it as an outcome, and `otherwise` else."""
+    row = CATALOG.get(failure["reason"])
+    code = row.code if row is not None and row.status in OUTCOME_STATUSES else otherwise
     error = problems.error(code, request_id=request_id, extra=about)
     return Answer(problems.status_of(code), problems.body(error))

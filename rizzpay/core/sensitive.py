@@ -43,6 +43,12 @@ SHORTEST = 13  # digits of the shortest card number in the table
 _SEPARATOR = r"[ \t\u00a0\u2010-\u2015\u2212\-._]"
 _RUN = re.compile(rf"\d(?:{_SEPARATOR}{{0,3}}\d){{{SHORTEST - 1},}}")
 _GROUP = re.compile(r"\d+")
+# UUIDs and long hexadecimal digests: random digits in them often pass for a card number.
+_OPAQUE = re.compile(
+    r"(?<![0-9A-Za-z])(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+    r"|(?=[0-9]*[a-f])[0-9a-f]{24,})(?![0-9A-Za-z])",
+    re.IGNORECASE,
+)
 _TRACK = re.compile(r"%B\d{12,19}\^|;\d{12,19}=", re.IGNORECASE)
 _SPOKEN_CVV = re.compile(r"\b(?:cvv|cvc)2?\b\W{0,4}\d{3,4}\b", re.IGNORECASE)
 _TWELVE = re.compile(r"(?<!\d)[2-9]\d{3}[ -]?\d{4}[ -]?\d{4}(?!\d)")
@@ -115,6 +121,7 @@ def mask(text: str) -> str:
 
 def _card_numbers(text: str) -> Iterator[tuple[int, int]]:
     """Yield start and end of each card number, left to right, without overlaps."""
+    text = _OPAQUE.sub(lambda match: "x" * len(match.group()), text)
     for run in _RUN.finditer(text):
         groups = [match.span() for match in _GROUP.finditer(text, run.start(), run.end())]
         yield from _cards_in_run(text, groups)

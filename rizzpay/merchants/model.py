@@ -1,9 +1,14 @@
 """A merchant, a key's rights and who is calling: values only."""
 
+import ipaddress
 from dataclasses import dataclass
 from datetime import datetime
 
+from rizzpay.core.secret import Secret
 from rizzpay.core.tenant import Tenant
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 TIERS = {"standard": 100, "premium": 500}  # requests a minute; enterprise is set for each merchant
 SCOPES = frozenset(
@@ -62,3 +67,83 @@ class ApiKey:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewMerchant:
+    """A merchant to be set up; `requests_per_minute` is needed for the tier enterprise only."""
+
+    name: str
+    mcc: str
+    tier: str
+    requests_per_minute: int | None = None
+    fee_basis_points: int = 200
+    gst_basis_points: int = 1800  # 18 %: GST on payment aggregation fees, SAC 997158
+    late_authorization: str = "capture"
+    collect_exemption: str | None = None
+    upi_vpa: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key to be made; `scopes` and `allowed_cidrs` as ApiKey shows them."""
+
+    label: str
+    scopes: tuple[str, ...]
+    allowed_cidrs: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MadeKey:
+    """A new key with its secret: the only moment that the secret exists outside its digest."""
+
+    key: ApiKey
+    secret: Secret[str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A key with what is needed to check it, and whose it is."""
+
+    id: str
+    livemode: bool
+    digest: bytes
+    pepper_id: str
+    scopes: frozenset[str]
+    networks: tuple[Network, ...]
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    merchant: Merchant
+
+    def usable(self, now: datetime) -> bool:
+        """Tell whether the key may still be used; its secret is another question."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+def requests_per_minute(tier: str, wanted: int | None) -> int | None:
+    """Return the limit of a tier; None when an enterprise has none of its own."""
+    return TIERS.get(tier, wanted)
+
+
+def parse_address(text: str | None) -> Address | None:
+    """Return an IP address, an IPv4 address in IPv6 clothes as IPv4; None for anything else."""
+    try:
+        address = ipaddress.ip_address(text or "")
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def parse_network(text: str) -> Network | None:
+    """Return a CIDR network; None for anything else, also when host bits are set."""
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        return None
+
+
+def is_within(address: Address | None, networks: tuple[Network, ...]) -> bool:
+    """Tell whether an address is in one of the networks; what we cannot read is in none."""
+    return address is not None and any(address in network for network in networks)

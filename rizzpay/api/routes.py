@@ -1,0 +1,243 @@
+"""The routes: one table, from which the application, OpenAPI, the docs and the tests are made.
+
+It says of each route who may call it, what it takes, what it answers and how it can refuse.
+Refusals that every route of a kind shares are added by `Route.codes`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from rizzpay.api import objects, schemas
+from rizzpay.api.catalog import DECLINES
+
+Needs = Literal["required", "optional", "no"]
+PAYMENT = {
+    "amount": 50000,
+    "currency": "INR",
+    "method": {"type": "card", "token": "tok_approve"},
+    "reference": "order-1",
+    "customer": {"name": "Asha Rao", "email": "asha@example.com", "phone": "+919876543210"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one path. `resource` names the object of app.py that answers."""
+
+    method: str
+    path: str
+    operation: str
+    summary: str
+    resource: str
+    answers: dict[int, type[msgspec.Struct] | None]
+    scope: str | None = None  # None: no authentication
+    query: type[msgspec.Struct] = schemas.NoQuery
+    body: type[msgspec.Struct] | None = None
+    body_optional: bool = False
+    idempotency: Needs = "no"
+    refusals: tuple[str, ...] = ()
+    example: dict[str, Any] | None = None
+    media_type: str = "application/json"
+    raw_body: bool = False
+    tag: str = field(default="")
+
+    @property
+    def writes(self) -> bool:
+        """Tell whether a suspended merchant may not call it."""
+        return self.scope is not None and self.scope.endswith(":write")
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Return every code that this route can refuse with."""
+        found = [*self.refusals, "method_not_allowed", "internal_error", "malformed_request"]
+        found += ["invalid_request", "pan_not_accepted", "cvv_not_accepted"]
+        if self.scope is not None:
+            found += ["unauthenticated", "ip_not_allowed", "insufficient_scope", "rate_limited"]
+            found += ["merchant_suspended", "unavailable"]
+        if self.body is not None:
+            found += ["malformed_json", "payload_too_large", "unsupported_media_type"]
+        if self.idempotency == "required":
+            found.append("idempotency_key_required")
+        if self.idempotency != "no":
+            found += ["idempotency_key_invalid", "idempotency_in_progress"]
+            found.append("idempotency_mismatch")
+        return tuple(sorted(set(found)))
+
+
+OUTCOMES = (
+    "gateway_unreachable",
+    "gateway_never_received_it",
+    "gateway_rejected_request",
+    "gateway_rejected_credentials",
+    "outcome_unknown",
+)
+CHANGES = ("payment_not_found", "illegal_transition", "unknown_outcome_pending")
+DECLINED = tuple(problem.code for problem in DECLINES)
+
+PAYMENTS = (
+    Route(
+        "POST", "/v1/payments", "createPayment", "Collect an amount from a customer",
+        "payments", {201: objects.PaymentObject}, "payments:write",
+        body=schemas.PaymentBody, idempotency="required", example=PAYMENT,
+        refusals=(*OUTCOMES, *DECLINED, "currency_not_supported", "method_not_supported",
+                  "upi_collect_not_permitted", "gaming_not_permitted", "risk_review_required",
+                  "limit_exceeded", "amount_not_allowed", "aadhaar_not_accepted"),
+    ),
+    Route(
+        "GET", "/v1/payments", "listPayments", "List payments, newest first", "payments",
+        {200: objects.PaymentList}, "payments:read", query=schemas.PaymentsQuery,
+        refusals=("invalid_cursor",),
+    ),
+    Route(
+        "GET", "/v1/payments/{payment_id}", "getPayment", "Fetch a payment", "payment",
+        {200: objects.PaymentObject}, "payments:read", query=schemas.PaymentQuery,
+        refusals=("payment_not_found",),
+    ),
+    Route(
+        "POST", "/v1/payments/{payment_id}/capture", "capturePayment",
+        "Take what was authorized", "capture", {200: objects.PaymentObject}, "payments:write",
+        body=schemas.CaptureBody, body_optional=True, idempotency="required",
+        example={"amount": 20000, "final": True},
+        refusals=(*CHANGES, *OUTCOMES, *DECLINED, "amount_exceeds_authorized"),
+    ),
+    Route(
+        "POST", "/v1/payments/{payment_id}/cancel", "cancelPayment",
+        "Call a payment off, or release what is held", "cancel",
+        {200: objects.PaymentObject}, "payments:write", body=schemas.CancelBody,
+        body_optional=True, idempotency="optional", example={"reason": "out of stock"},
+        refusals=(*CHANGES, *OUTCOMES, *DECLINED),
+    ),
+)  # fmt: skip
+
+REFUNDS = (
+    Route(
+        "POST", "/v1/refunds", "createRefund", "Give captured money back", "refunds",
+        {201: objects.RefundObject}, "refunds:write", body=schemas.RefundBody,
+        idempotency="required",
+        example={"payment_id": "$PAYMENT_ID", "amount": 10000, "reason": "returned"},
+        refusals=(*CHANGES, *OUTCOMES, *DECLINED, "amount_exceeds_captured",
+                  "aadhaar_not_accepted"),
+    ),
+    Route(
+        "GET", "/v1/refunds", "listRefunds", "List refunds, newest first", "refunds",
+        {200: objects.RefundList}, "refunds:read", query=schemas.RefundsQuery,
+        refusals=("invalid_cursor",),
+    ),
+    Route(
+        "GET", "/v1/refunds/{refund_id}", "getRefund", "Fetch a refund", "refund",
+        {200: objects.RefundObject}, "refunds:read", refusals=("refund_not_found",),
+    ),
+)  # fmt: skip
+
+EVENTS = (
+    Route(
+        "GET", "/v1/events", "listEvents", "List events in the order of their sequence",
+        "events", {200: objects.EventList}, "events:read", query=schemas.EventsQuery,
+    ),
+    Route(
+        "GET", "/v1/events/{event_id}", "getEvent", "Fetch an event", "event",
+        {200: objects.EventObject}, "events:read", refusals=("not_found",),
+    ),
+    Route(
+        "POST", "/v1/events/{event_id}/replay", "replayEvent",
+        "Send an event again to every endpoint that wants it", "replay",
+        {201: objects.ReplayObject}, "webhooks:write", body=schemas.NoBody, body_optional=True,
+        refusals=("not_found",),
+    ),
+)  # fmt: skip
+
+WEBHOOKS = (
+    Route(
+        "POST", "/v1/webhook_endpoints", "createWebhookEndpoint", "Add a webhook endpoint",
+        "webhook_endpoints", {201: objects.WebhookEndpointObject}, "webhooks:write",
+        body=schemas.WebhookEndpointBody,
+        example={"url": "$WEBHOOK_URL", "event_types": ["payment.*", "refund.*"]},
+        refusals=("webhook_url_not_allowed", "too_many_endpoints"),
+    ),
+    Route(
+        "GET", "/v1/webhook_endpoints", "listWebhookEndpoints", "List webhook endpoints",
+        "webhook_endpoints", {200: objects.WebhookEndpointList}, "webhooks:read",
+    ),
+    Route(
+        "GET", "/v1/webhook_endpoints/{endpoint_id}", "getWebhookEndpoint",
+        "Fetch a webhook endpoint", "webhook_endpoint", {200: objects.WebhookEndpointObject},
+        "webhooks:read", refusals=("not_found",),
+    ),
+    Route(
+        "PATCH", "/v1/webhook_endpoints/{endpoint_id}", "updateWebhookEndpoint",
+        "Change a webhook endpoint", "webhook_endpoint", {200: objects.WebhookEndpointObject},
+        "webhooks:write", body=schemas.WebhookEndpointChange,
+        example={"description": "orders"},
+        refusals=("not_found", "webhook_url_not_allowed"),
+    ),
+    Route(
+        "DELETE", "/v1/webhook_endpoints/{endpoint_id}", "deleteWebhookEndpoint",
+        "Delete a webhook endpoint", "webhook_endpoint", {204: None}, "webhooks:write",
+        refusals=("not_found",),
+    ),
+    Route(
+        "POST", "/v1/webhook_endpoints/{endpoint_id}/rotate_secret", "rotateWebhookSecret",
+        "Make a new signing secret; the old one signs too for a while", "rotate_secret",
+        {200: objects.WebhookEndpointObject}, "webhooks:write", body=schemas.NoBody,
+        body_optional=True, refusals=("not_found",),
+    ),
+    Route(
+        "GET", "/v1/webhook_endpoints/{endpoint_id}/deliveries", "listDeliveries",
+        "List deliveries, newest first", "deliveries", {200: objects.DeliveryList},
+        "webhooks:read", query=schemas.PageQuery, refusals=("not_found", "invalid_cursor"),
+    ),
+)  # fmt: skip
+
+ACCOUNT = (
+    Route(
+        "GET", "/v1/balance", "getBalance", "Fetch the balance", "balance",
+        {200: objects.BalanceObject}, "balance:read",
+    ),
+    Route(
+        "POST", "/v1/api_keys", "createApiKey", "Make a second key", "api_keys",
+        {201: objects.ApiKeyObject}, "keys:write", body=schemas.ApiKeyBody, body_optional=True,
+        example={"label": "rotation"}, refusals=("scope_not_grantable", "too_many_keys"),
+    ),
+    Route(
+        "GET", "/v1/api_keys", "listApiKeys", "List keys", "api_keys",
+        {200: objects.ApiKeyList}, "keys:read",
+    ),
+    Route(
+        "GET", "/v1/api_keys/{key_id}", "getApiKey", "Fetch a key", "api_key",
+        {200: objects.ApiKeyObject}, "keys:read", refusals=("not_found",),
+    ),
+    Route(
+        "DELETE", "/v1/api_keys/{key_id}", "revokeApiKey",
+        "Revoke a key, also the one that asks", "api_key", {200: objects.ApiKeyObject},
+        "keys:write", refusals=("not_found",),
+    ),
+    Route(
+        "GET", "/v1/merchants/me/capabilities", "getCapabilities",
+        "See which methods work, and why others do not", "capabilities",
+        {200: objects.CapabilitiesObject}, "payments:read",
+    ),
+)  # fmt: skip
+
+SERVICE = (
+    Route(
+        "POST", "/webhooks/{gateway}", "receiveCallback", "Callback of a gateway", "callbacks",
+        {200: objects.ReceivedObject}, raw_body=True,
+        refusals=("not_found", "callback_rejected", "payload_too_large", "unavailable"),
+    ),
+    Route("GET", "/health/live", "live", "Does the process answer?", "live",
+          {200: objects.LiveObject}),
+    Route("GET", "/health/ready", "ready", "Can payments be taken?", "ready",
+          {200: objects.ReadyObject, 503: objects.ReadyObject}),
+    Route("GET", "/metrics", "metrics", "Figures for Prometheus", "metrics", {200: None},
+          refusals=("management_only",), media_type="text/plain"),
+    Route("GET", "/openapi.json", "openapi", "This document", "openapi", {200: None}),
+    Route("GET", "/docs", "docs", "Documentation of the routes", "docs", {200: None},
+          media_type="text/html"),
+    Route("GET", "/docs/errors", "errorDocs", "Documentation of the errors", "error_docs",
+          {200: None}, media_type="text/html"),
+)  # fmt: skip
+
+ROUTES: tuple[Route, ...] = (*PAYMENTS, *REFUNDS, *EVENTS, *WEBHOOKS, *ACCOUNT, *SERVICE)
+BY_PLACE = {(route.path, route.method): route for route in ROUTES}
