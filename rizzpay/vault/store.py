@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import LiteralString
 
 from rizzpay.core.tenant import Tenant
 from rizzpay.infra.database import Connection
@@ -49,7 +50,11 @@ ORDER BY created_at DESC, id DESC
 LIMIT %(limit)s
 """
 
-FIND = {"email": FIND_BY_EMAIL, "phone": FIND_BY_PHONE, "vpa": FIND_BY_VPA}
+FIND: dict[str, LiteralString] = {
+    "email": FIND_BY_EMAIL,
+    "phone": FIND_BY_PHONE,
+    "vpa": FIND_BY_VPA,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 -- 0003 audit
--- why:   append-only trail, written in the transaction that it describes, sealed into a hash chain afterwards
+-- why:   append-only trail, written in the transaction that it describes, sealed into a hash chain
+--        afterwards
 -- locks: none (new tables)
 -- time:  milliseconds
 -- proof: sql/checks/0003_audit.sql
@@ -17,13 +18,17 @@ CREATE TABLE rizzpay.audit_log (
     detail      jsonb NOT NULL DEFAULT '{}'
 );
 CREATE INDEX audit_log_object ON rizzpay.audit_log (object_id);
+-- Sealing goes up this index: rows become final in order of their transactions.
+CREATE INDEX audit_log_sealing ON rizzpay.audit_log (xid, id);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON rizzpay.audit_log
     FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.refuse_change();
 ALTER TABLE rizzpay.audit_log ENABLE ROW LEVEL SECURITY;
 ALTER TABLE rizzpay.audit_log FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON rizzpay.audit_log TO rizzpay_app
-    USING (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) AND livemode = (SELECT rizzpay.tenant_livemode()))
-    WITH CHECK (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) AND livemode = (SELECT rizzpay.tenant_livemode()));
+    USING (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[])
+           AND livemode = (SELECT rizzpay.tenant_livemode()))
+    WITH CHECK (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[])
+                AND livemode = (SELECT rizzpay.tenant_livemode()));
 
 -- One row a sealed audit row, in sealing order: hash = SHA-256(previous hash, canonical row).
 CREATE TABLE rizzpay.audit_chain (
