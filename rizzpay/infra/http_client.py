@@ -213,11 +213,12 @@ class HttpClient:
             if not whole:  # also when this greenlet was killed
                 connection.close()
                 wire.close()
+        received = {name.lower(): answer.headers[name] for name in answer.headers}
+        response = HttpResponse(answer.status, received, body[:max_body_bytes])
         if not whole:
-            raise NoAnswer(f"the answer has more than {max_body_bytes} bytes")
+            raise TooLong(response)
         self._keep(target, connection)
-        read = answer.headers
-        return HttpResponse(answer.status, {name.lower(): read[name] for name in read}, body)
+        return response
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
