@@ -34,7 +34,7 @@ from rizzpay.payments import store
 from rizzpay.payments.model import Changes, Clocks, Context, Snapshot
 from rizzpay.payments.types import Payment, Refund, Served
 from rizzpay.vault import service as vault
-from rizzpay.webhooks import service as webhooks
+from rizzpay.webhooks import outbox
 from rizzpay.webhooks.model import NewEvent
 
 BATCH_MAX = 128  # payments a transaction; beyond this the gain is small (measured 2026-11-21)
@@ -241,7 +241,7 @@ class Writer:
             conn, [(i.write.tenant, case) for i, c in effective for case in c.cases], now
         )
         audit.append(conn, [_entry(item.write, changes) for item, changes in effective])
-        webhooks.publish(conn, [event for c in changed for event in self._events(c)])
+        outbox.publish(conn, [event for c in changed for event in self._events(c)])
         jobs.cancel(conn, [gone for c in changed for gone in c.not_any_more])
         jobs.enqueue(
             conn,

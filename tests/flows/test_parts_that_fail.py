@@ -1,0 +1,87 @@
+"""Parts go away under load: what can go on goes on, readiness says so, and they come back."""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from tests.flows.test_crashes import Load, wait_for_new
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+HUB_STALL_MAX_S = 0.025  # the gate: nothing may hold the event loop for longer
+
+
+def ready(merchant) -> dict:
+    answer = merchant.get("/health/ready")
+    return {"http": answer.status, **answer.json()}
+
+
+def test_everything_is_ready(merchant):
+    found = ready(merchant)
+    assert (found["http"], found["status"]) == (200, "up")
+    assert {"postgresql", "cache", "hsm", "disk", "clock", "gateways"} <= set(found["checks"])
+
+
+def test_a_daemon_that_stands_still_stops_no_payment(appliance, merchant):
+    pid = appliance.pids()["hsmd"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        answers = [merchant.pay(1_000 + 100 * n, customer={"name": "A"}) for n in range(10)]
+        assert [answer.status for answer in answers] == [201] * 10
+        assert merchant.get(f"/v1/payments/{answers[0].json()['id']}").status == 200
+        found = ready(merchant)
+        assert (found["http"], found["status"]) == (200, "degraded")
+        assert found["checks"]["hsm"]["state"] == "down"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    end = time.monotonic() + 15
+    while ready(merchant)["status"] != "up":
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def test_a_daemon_killed_under_load_is_not_noticed_by_payments(appliance, merchant):
+    with Load(merchant) as load:
+        time.sleep(2)
+        old = appliance.pids()["hsmd"]
+        os.kill(old, signal.SIGKILL)
+        wait_for_new(appliance, "hsmd", old)
+    assert {answer.status for answer in load.journal.answers.values()} <= {201, 402}
+    assert ready(merchant)["status"] == "up"
+
+
+def test_without_the_cache_limits_are_local_and_payments_go_on(appliance, merchant):
+    pid = appliance.pids()["valkey"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        answers = [merchant.pay(2_000) for _ in range(10)]
+        assert [answer.status for answer in answers] == [201] * 10
+        assert time.monotonic() - started < 10
+        assert answers[-1].headers["ratelimit-limit"]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_the_event_loop_is_never_held_up(appliance, merchant):
+    with Load(merchant):
+        pass
+    text = merchant.get("/metrics").body.decode()
+    longest = re.search(r"^rizzpay_hub_stall_seconds_max(?:\{[^}]*\})? ([0-9.e+-]+)$", text, re.M)
+    assert longest is not None, "the gauge is missing"
+    assert float(longest[1]) <= HUB_STALL_MAX_S
+
+
+def test_metrics_are_complete_across_workers(merchant):
+    def count() -> float:
+        text = merchant.get("/metrics").body.decode()
+        found = re.findall(r"^rizzpay_payment_total\{[^}]*approved[^}]*\} ([0-9.e+]+)$", text, re.M)
+        return sum(map(float, found))
+
+    before = count()
+    for _ in range(12):
+        assert merchant.pay(1_500).status == 201
+    assert {count() for _ in range(6)} == {before + 12}
