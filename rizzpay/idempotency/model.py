@@ -1,22 +1,35 @@
-"""A claim of an Idempotency-Key and the answers that it can get."""
+"""A claim of an Idempotency-Key and the answers that it can get; pure.
 
-from dataclasses import dataclass
+A key belongs to (merchant, mode). Keys are the merchant's own data and never printed.
+"""
+
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from rizzpay.core.tenant import Tenant
 
+KEY_LENGTH_MAX = 255  # the API's rule, and the CHECK of the column
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The first request with this key wins. `request_hash` is SHA-256 over method, path and
-    canonical body; `object_id` is what the winner creates or changes."""
+    """A request that wants to be the only one with its key.
+
+    `request_hash` is SHA-256 over method, path and canonical body; `object_id` is what the winner
+    creates or changes.
+    """
 
     tenant: Tenant
-    key: str
-    request_hash: bytes
+    key: str = field(repr=False)
+    request_hash: bytes = field(repr=False)
     request_id: str
     object_id: str
     created_at: datetime
+
+    def __post_init__(self) -> None:
+        """Refuse what the table would refuse, without repeating the key."""
+        if not 1 <= len(self.key) <= KEY_LENGTH_MAX or "\0" in self.key:
+            raise ValueError("a key has 1 to 255 characters and no NUL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +37,7 @@ class Answer:
     """A finished answer: HTTP status and the exact bytes."""
 
     status: int
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +65,21 @@ class Mismatch:
 
 
 ClaimResult = Won | Replay | InProgress | Mismatch
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class KeyOf:
+    """The primary key of a claim, in the order in which rows are locked."""
+
+    tenant: Tenant
+    key: str = field(repr=False)
+
+
+def key_of(claim: Claim) -> KeyOf:
+    """Return where a claim is stored."""
+    return KeyOf(claim.tenant, claim.key)
+
+
+def context(place: KeyOf) -> str:
+    """Return what binds a sealed answer to its claim, so that it opens nowhere else."""
+    return f"idempotency_claims|response|{place.key}|{place.tenant.merchant_id}"
