@@ -24,7 +24,6 @@ from rizzpay.core.errors import Misconfigured, RizzPayError
 from rizzpay.infra import log
 from rizzpay.infra.database import Connection, Database
 from rizzpay.infra.hsm.inventory import AUDIT_SIGNER
-from rizzpay.infra.hsm.protocol import HsmStatus
 
 SEAL_LIMIT = 5_000  # rows a transaction: some 0.2 s, so that a busy worker stays responsive
 SEAL_CHUNK = 500  # rows hashed at a stretch: some 5 ms of one core
@@ -43,12 +42,11 @@ class TrailBroken(RizzPayError):
 class Signer(Protocol):
     """What of the HSM a checkpoint needs."""
 
-    def sign(self, label: str, message: bytes) -> bytes:
-        """Return r and s of an ECDSA P-256 signature over SHA-256, 32 bytes each."""
-        ...
+    def sign_active(self, family: str, message: bytes) -> tuple[str, bytes]:
+        """Return the signing key's label, and r and s of ECDSA P-256 over SHA-256, 32 bytes each.
 
-    def status(self) -> HsmStatus:
-        """Return how the token is, with the active version of every family of keys."""
+        Signs with the family's active version.
+        """
         ...
 
 
@@ -113,14 +111,12 @@ def seal(database: Database, limit: int = SEAL_LIMIT) -> int:
     return sealed
 
 
-def checkpoint(
-    database: Database, hsm: Signer, now: datetime, label: str | None = None
-) -> Checkpoint | None:
-    """Sign the head of the chain and keep the signature; with the active key if no label is given.
+def checkpoint(database: Database, hsm: Signer, now: datetime) -> Checkpoint | None:
+    """Sign the head of the chain with the active audit key and keep the signature.
 
     None when the chain is empty or its head is signed already. The log gets the head as well:
     kept elsewhere, it is an anchor that no intruder in the database can change. Raises TrailBroken
-    when the last checkpoint is contradicted, and Unavailable("hsm").
+    when the last checkpoint is contradicted, and Unavailable or HsmRefused.
     """
     with database.transaction() as conn:
         head, last = store.head(conn), store.last_checkpoint(conn)
@@ -128,10 +124,9 @@ def checkpoint(
             raise TrailBroken(f"position {last.position} is not what was signed; run audit verify")
     if head is None or (last is not None and last.position == head.position):
         return None
-    key_label = label or _active_label(hsm)
     signed_at = model.moment_text(now)
     message = model.checkpoint_message(head.position, head.hash, signed_at)
-    signature = hsm.sign(key_label, message)
+    key_label, signature = hsm.sign_active(AUDIT_SIGNER, message)
     made = Checkpoint(head.position, head.hash, signed_at, key_label, signature)
     with database.transaction() as conn:
         if not store.add_checkpoint(conn, made):
@@ -198,13 +193,6 @@ def verify(
         findings=tuple(findings),
         truncated=walk.truncated,
     )
-
-
-def _active_label(hsm: Signer) -> str:
-    label = hsm.status().active.get(AUDIT_SIGNER)
-    if label is None:
-        raise Misconfigured(f"the token has no {AUDIT_SIGNER} key; run `rizzpay keys init`")
-    return label
 
 
 def _next_rows(conn: Connection, limit: int) -> list[Row]:

@@ -36,10 +36,11 @@ def find(
 ) -> list[str]:
     """Return ids of a merchant's payers with this email, phone or vpa, newest first.
 
-    Compares normal forms. At most FOUND_MAX; raises KeyError for another column.
+    Compares normal forms, under the index key of today and those before it. At most FOUND_MAX;
+    raises KeyError for another column.
     """
-    index = envelope.blind_index(column, model.index_text(column, value, tenant))
-    return table.find(conn, tenant, column, index, FOUND_MAX)
+    indexes = envelope.blind_indexes(column, model.index_text(column, value, tenant))
+    return table.find(conn, tenant, column, indexes, FOUND_MAX)
 
 
 def _sealed(envelope: Envelope, payer: Payer) -> table.Row:

@@ -31,21 +31,24 @@ WHERE id = ANY (%(ids)s::text[])
 
 FIND_BY_EMAIL = """
 SELECT id FROM rizzpay.payers
-WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s AND email_index = %(value)s::bytea
+WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
+  AND email_index = ANY (%(indexes)s::bytea[])
 ORDER BY created_at DESC, id DESC
 LIMIT %(limit)s
 """
 
 FIND_BY_PHONE = """
 SELECT id FROM rizzpay.payers
-WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s AND phone_index = %(value)s::bytea
+WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
+  AND phone_index = ANY (%(indexes)s::bytea[])
 ORDER BY created_at DESC, id DESC
 LIMIT %(limit)s
 """
 
 FIND_BY_VPA = """
 SELECT id FROM rizzpay.payers
-WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s AND vpa_index = %(value)s::bytea
+WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
+  AND vpa_index = ANY (%(indexes)s::bytea[])
 ORDER BY created_at DESC, id DESC
 LIMIT %(limit)s
 """
@@ -99,14 +102,16 @@ def load(conn: Connection, ids: Sequence[str]) -> list[Row]:
     return [Row(row[0], Tenant(row[1], row[2]), *row[3:]) for row in rows]
 
 
-def find(conn: Connection, tenant: Tenant, column: str, index: bytes, limit: int) -> list[str]:
-    """Return the ids of payers with this blind index, newest first."""
+def find(
+    conn: Connection, tenant: Tenant, column: str, indexes: Sequence[bytes], limit: int
+) -> list[str]:
+    """Return the ids of payers with one of these blind indexes, newest first."""
     rows = conn.execute(
         FIND[column],
         {
             "merchant_id": tenant.merchant_id,
             "livemode": tenant.livemode,
-            "value": index,
+            "indexes": list(indexes),
             "limit": limit,
         },
     ).fetchall()

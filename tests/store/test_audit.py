@@ -18,7 +18,6 @@ from rizzpay.audit.service import Anchor, Scope, TrailBroken
 from rizzpay.audit.verifying import Kind
 from rizzpay.core.errors import Misconfigured
 from rizzpay.infra.database import Database
-from rizzpay.infra.hsm.protocol import HsmStatus
 from tests.store.people import NOON, new_tenant
 
 LABEL = "sig-audit-v1"
@@ -49,13 +48,10 @@ class SoftwareSigner:
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.label = label
 
-    def sign(self, label, message):
-        assert label == self.label
+    def sign_active(self, family, message):
+        assert family == "sig-audit"
         r, s = decode_dss_signature(self.key.sign(message, ec.ECDSA(hashes.SHA256())))
-        return r.to_bytes(32) + s.to_bytes(32)
-
-    def status(self):
-        return HsmStatus(True, "", "test", active={"sig-audit": self.label})
+        return self.label, r.to_bytes(32) + s.to_bytes(32)
 
     @property
     def public_keys(self):
