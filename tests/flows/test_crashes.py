@@ -11,6 +11,8 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -45,7 +47,7 @@ class Load:
         self.until = time.monotonic() + LOAD_S
         self.threads = [threading.Thread(target=self._client, args=(n,)) for n in range(CLIENTS)]
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         for thread in self.threads:
             thread.start()
         return self
@@ -127,7 +129,8 @@ def check_everything(appliance, database, journal: Journal) -> None:
         ).fetchall()
         unsaid = conn.execute(
             "SELECT p.id FROM rizzpay.payments p WHERE p.status = 'captured' AND NOT EXISTS "
-            "(SELECT FROM rizzpay.events e WHERE e.object_id = p.id AND e.type = 'payment.captured')"
+            "(SELECT FROM rizzpay.events e "
+            " WHERE e.object_id = p.id AND e.type = 'payment.captured')"
         ).fetchall()
     assert (gaps, unsaid) == ([], [])
     assert audit.verify(database, appliance.audit_public_keys()).ok
@@ -179,5 +182,4 @@ def test_an_emptied_cache_under_load_loses_and_doubles_nothing(
 def _password(path: str) -> str | None:
     if not path:
         return None
-    with open(path, encoding="ascii") as file:
-        return file.read().strip()
+    return Path(path).read_text(encoding="ascii").strip()

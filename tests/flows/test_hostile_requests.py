@@ -4,6 +4,7 @@ import json
 import secrets
 
 import pytest
+import urllib3
 
 PATH = "/v1/payments"
 GOOD = {"amount": 10_000, "method": {"type": "card", "token": "tok_approve"}}
@@ -158,11 +159,10 @@ def test_a_body_of_ten_megabytes_is_refused(merchant):
     body = json.dumps({**GOOD, "description": "x" * 10_000_000}).encode()
     try:
         answer = merchant.send("POST", PATH, body, key=secrets.token_hex(12))
-    except Exception as error:  # the proxy may close before the client has finished sending
-        assert "Connection" in type(error).__name__ or "Protocol" in type(error).__name__
-    else:
-        assert answer.status == 413
-        assert answer.json()["error"]["code"] == "body_too_large"
+    except urllib3.exceptions.ProtocolError:
+        return  # the proxy closed before the client had finished sending
+    assert answer.status == 413
+    assert answer.json()["error"]["code"] == "body_too_large"
 
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/v1/payments/pay_x/nothing", "/", "/v1"])

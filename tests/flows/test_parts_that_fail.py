@@ -70,7 +70,9 @@ def test_the_event_loop_is_never_held_up(appliance, merchant):
     with Load(merchant):
         pass
     text = merchant.get("/metrics").body.decode()
-    longest = re.search(r"^rizzpay_hub_stall_seconds_max(?:\{[^}]*\})? ([0-9.e+-]+)$", text, re.M)
+    longest = re.search(
+        r"^rizzpay_hub_stall_seconds_max(?:\{[^}]*\})? ([0-9.e+-]+)$", text, re.MULTILINE
+    )
     assert longest is not None, "the gauge is missing"
     assert float(longest[1]) <= HUB_STALL_MAX_S
 
@@ -78,7 +80,9 @@ def test_the_event_loop_is_never_held_up(appliance, merchant):
 def test_metrics_are_complete_across_workers(merchant):
     def count() -> float:
         text = merchant.get("/metrics").body.decode()
-        found = re.findall(r"^rizzpay_payment_total\{[^}]*approved[^}]*\} ([0-9.e+]+)$", text, re.M)
+        found = re.findall(
+            r"^rizzpay_payment_total\{[^}]*approved[^}]*\} ([0-9.e+]+)$", text, re.MULTILINE
+        )
         return sum(map(float, found))
 
     before = count()
