@@ -11,18 +11,21 @@ caller's to decide. It is no general client: answers are small and read whole.
 import http.client
 import io
 import logging
+import select
 import socket
 import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import cast
 
 from gevent import Timeout
+from gevent.monkey import get_original
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, LocationParseError
 from urllib3.response import BaseHTTPResponse
-from urllib3.util import is_connection_dropped, parse_url
+from urllib3.util import parse_url
 from urllib3.util.wait import wait_for_read, wait_for_write
 
 from rizzpay.core.clock import monotonic_s
@@ -231,7 +234,7 @@ class HttpClient:
         """Return a kept connection that the server has not closed."""
         while (kept := self._newest(target)) is not None:
             fresh = monotonic_s() - kept.since_s < IDLE_MAX_S
-            if fresh and not is_connection_dropped(kept.connection):
+            if fresh and not _has_news(kept.connection):
                 return kept.connection
             kept.connection.close()
         return None
@@ -337,6 +340,15 @@ def _connect(target: _Target, ends_at: float) -> socket.socket:
     raise problem
 
 
+def _has_news(connection: HTTPConnection) -> bool:
+    """Tell whether an idle connection has something to read: its end, most likely."""
+    # Not gevent's poll, which goes through the hub even when it need not wait: 2 us, not 40.
+    look = get_original("select", "poll")()
+    look.register(connection.sock, select.POLLIN | select.POLLHUP | select.POLLERR)
+    return bool(look.poll(0))
+
+
+@lru_cache(maxsize=1024)
 def _read_url(url: str, address: str | None) -> tuple[_Target, str, str]:
     """Return target, path with query, and the Host header; raises NotSent."""
     try:

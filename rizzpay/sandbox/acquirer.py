@@ -5,7 +5,7 @@ it; an id that was enquired about before it was seen is closed and will never do
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 
 import msgspec
@@ -146,7 +146,7 @@ class Acquirer:
             return_url=asked.return_url,
             expires_at=asked.expires_at,
         )
-        self._kept.run(records.ADD_CHARGE, asdict(charge))
+        self._kept.run(records.ADD_CHARGE, records.charge_row(charge))
         waiting = "processing" if script.course is Course.PROCESSING else "action_required"
         attempt = self._journal.add(replace(_blank(asked, digest, charge), status=waiting))
         if script.late:

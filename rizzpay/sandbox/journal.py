@@ -3,7 +3,7 @@
 All of it takes part in the caller's transaction (`Records.change`).
 """
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 
 from rizzpay.sandbox import records
@@ -39,12 +39,12 @@ class Journal:
 
     def add(self, attempt: Attempt) -> Attempt:
         """Write a new attempt."""
-        self._kept.run(records.ADD_ATTEMPT, asdict(attempt))
+        self._kept.run(records.ADD_ATTEMPT, records.attempt_row(attempt))
         return attempt
 
     def write(self, attempt: Attempt) -> Attempt:
         """Write what an attempt has become."""
-        self._kept.run(records.SET_ATTEMPT, asdict(attempt))
+        self._kept.run(records.SET_ATTEMPT, records.attempt_row(attempt))
         return attempt
 
     def decline(self, attempt: Attempt, code: str) -> Attempt:

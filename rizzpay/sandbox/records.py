@@ -13,7 +13,8 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any
 
@@ -223,6 +224,22 @@ class Charge:
     def held(self) -> int:
         """Return what is authorized and neither captured nor released."""
         return self.authorized - self.captured - self.voided
+
+
+_ATTEMPT_NAMES = tuple(field.name for field in fields(Attempt))
+_CHARGE_NAMES = tuple(field.name for field in fields(Charge))
+_attempt_values = attrgetter(*_ATTEMPT_NAMES)
+_charge_values = attrgetter(*_CHARGE_NAMES)
+
+
+def attempt_row(attempt: Attempt) -> dict[str, Any]:
+    """Return an attempt as a statement's values; dataclasses.asdict takes ten times as long."""
+    return dict(zip(_ATTEMPT_NAMES, _attempt_values(attempt), strict=True))
+
+
+def charge_row(charge: Charge) -> dict[str, Any]:
+    """Return a charge as a statement's values."""
+    return dict(zip(_CHARGE_NAMES, _charge_values(charge), strict=True))
 
 
 class Records:
