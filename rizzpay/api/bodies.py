@@ -61,17 +61,17 @@ class Readable(Protocol):
 
 
 def read(req: falcon.Request) -> bytes:
-    """Return the raw body, at most BODY_MAX bytes; raises Refused(payload_too_large)."""
+    """Return the raw body, at most BODY_MAX bytes; raises Refused(body_too_large)."""
     length = req.content_length
     if length is None and req.env.get("wsgi.input_terminated"):  # chunked; the server ends it
         stream: Readable = req.env["wsgi.input"]
     else:
         stream = req.bounded_stream
     if length is not None and length > BODY_MAX:
-        raise Refused("payload_too_large")
+        raise Refused("body_too_large")
     raw = stream.read(BODY_MAX + 1)
     if len(raw) > BODY_MAX:
-        raise Refused("payload_too_large")
+        raise Refused("body_too_large")
     if length is not None and len(raw) < length:
         raise Refused("malformed_request", "The body ended before its Content-Length.")
     return raw

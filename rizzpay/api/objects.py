@@ -216,8 +216,9 @@ class DeliveryAttempt(_Shown, frozen=True, kw_only=True):
 
     at: Time
     status: int | None
-    duration_ms: int | None
+    duration_ms: int
     error: str | None
+    response: str
 
 
 class DeliveryObject(_Shown, frozen=True, kw_only=True):

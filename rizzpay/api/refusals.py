@@ -12,9 +12,9 @@ from rizzpay.infra import log, metrics
 
 RETRY_AFTER_S = 1
 BY_STATUS = {
-    404: "route_not_found",
+    404: "not_found",
     405: "method_not_allowed",
-    413: "payload_too_large",
+    413: "body_too_large",
     415: "unsupported_media_type",
 }
 

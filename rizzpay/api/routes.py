@@ -4,7 +4,7 @@ It says of each route who may call it, what it takes, what it answers and how it
 Refusals that every route of a kind shares are added by `Route.codes`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -41,7 +41,12 @@ class Route:
     example: dict[str, Any] | None = None
     media_type: str = "application/json"
     raw_body: bool = False
-    tag: str = field(default="")
+
+    @property
+    def tag(self) -> str:
+        """Return the group of the route: the noun after /v1, or `service`."""
+        parts = self.path.strip("/").split("/")
+        return parts[1] if parts[0] == "v1" else "service"
 
     @property
     def writes(self) -> bool:
@@ -57,7 +62,7 @@ class Route:
             found += ["unauthenticated", "ip_not_allowed", "insufficient_scope", "rate_limited"]
             found += ["merchant_suspended", "unavailable"]
         if self.body is not None:
-            found += ["malformed_json", "payload_too_large", "unsupported_media_type"]
+            found += ["malformed_json", "body_too_large", "unsupported_media_type"]
         if self.idempotency == "required":
             found.append("idempotency_key_required")
         if self.idempotency != "no":
@@ -74,6 +79,11 @@ OUTCOMES = (
     "outcome_unknown",
 )
 CHANGES = ("payment_not_found", "illegal_transition", "unknown_outcome_pending")
+WEBHOOK_URL = (
+    "invalid_webhook_url",
+    "webhook_target_forbidden",
+    "webhook_url_unresolvable",
+)
 DECLINED = tuple(problem.code for problem in DECLINES)
 
 PAYMENTS = (
@@ -138,13 +148,13 @@ EVENTS = (
     ),
     Route(
         "GET", "/v1/events/{event_id}", "getEvent", "Fetch an event", "event",
-        {200: objects.EventObject}, "events:read", refusals=("not_found",),
+        {200: objects.EventObject}, "events:read", refusals=("event_not_found",),
     ),
     Route(
         "POST", "/v1/events/{event_id}/replay", "replayEvent",
         "Send an event again to every endpoint that wants it", "replay",
         {201: objects.ReplayObject}, "webhooks:write", body=schemas.NoBody, body_optional=True,
-        refusals=("not_found",),
+        refusals=("event_not_found",),
     ),
 )  # fmt: skip
 
@@ -154,7 +164,7 @@ WEBHOOKS = (
         "webhook_endpoints", {201: objects.WebhookEndpointObject}, "webhooks:write",
         body=schemas.WebhookEndpointBody,
         example={"url": "$WEBHOOK_URL", "event_types": ["payment.*", "refund.*"]},
-        refusals=("webhook_url_not_allowed", "too_many_endpoints"),
+        refusals=(*WEBHOOK_URL, "endpoint_limit"),
     ),
     Route(
         "GET", "/v1/webhook_endpoints", "listWebhookEndpoints", "List webhook endpoints",
@@ -163,30 +173,31 @@ WEBHOOKS = (
     Route(
         "GET", "/v1/webhook_endpoints/{endpoint_id}", "getWebhookEndpoint",
         "Fetch a webhook endpoint", "webhook_endpoint", {200: objects.WebhookEndpointObject},
-        "webhooks:read", refusals=("not_found",),
+        "webhooks:read", refusals=("webhook_endpoint_not_found",),
     ),
     Route(
         "PATCH", "/v1/webhook_endpoints/{endpoint_id}", "updateWebhookEndpoint",
         "Change a webhook endpoint", "webhook_endpoint", {200: objects.WebhookEndpointObject},
         "webhooks:write", body=schemas.WebhookEndpointChange,
         example={"description": "orders"},
-        refusals=("not_found", "webhook_url_not_allowed"),
+        refusals=("webhook_endpoint_not_found", *WEBHOOK_URL),
     ),
     Route(
         "DELETE", "/v1/webhook_endpoints/{endpoint_id}", "deleteWebhookEndpoint",
         "Delete a webhook endpoint", "webhook_endpoint", {204: None}, "webhooks:write",
-        refusals=("not_found",),
+        refusals=("webhook_endpoint_not_found",),
     ),
     Route(
         "POST", "/v1/webhook_endpoints/{endpoint_id}/rotate_secret", "rotateWebhookSecret",
         "Make a new signing secret; the old one signs too for a while", "rotate_secret",
         {200: objects.WebhookEndpointObject}, "webhooks:write", body=schemas.NoBody,
-        body_optional=True, refusals=("not_found",),
+        body_optional=True, refusals=("webhook_endpoint_not_found",),
     ),
     Route(
         "GET", "/v1/webhook_endpoints/{endpoint_id}/deliveries", "listDeliveries",
         "List deliveries, newest first", "deliveries", {200: objects.DeliveryList},
-        "webhooks:read", query=schemas.PageQuery, refusals=("not_found", "invalid_cursor"),
+        "webhooks:read", query=schemas.PageQuery,
+        refusals=("webhook_endpoint_not_found", "invalid_cursor"),
     ),
 )  # fmt: skip
 
@@ -224,7 +235,7 @@ SERVICE = (
     Route(
         "POST", "/webhooks/{gateway}", "receiveCallback", "Callback of a gateway", "callbacks",
         {200: objects.ReceivedObject}, raw_body=True,
-        refusals=("not_found", "callback_rejected", "payload_too_large", "unavailable"),
+        refusals=("not_found", "callback_rejected", "body_too_large", "unavailable"),
     ),
     Route("GET", "/health/live", "live", "Does the process answer?", "live",
           {200: objects.LiveObject}),

@@ -23,6 +23,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from rizzpay.infra.database import PoolStats
 from rizzpay.infra.jobs import Backlog
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -100,6 +101,18 @@ def backlog(found: Sequence[Backlog], now: datetime) -> None:
         one = counts.get(kind)
         JOBS_DUE.labels(kind).set(one.count if one else 0)
         JOBS_OLDEST.labels(kind).set((now - one.oldest).total_seconds() if one else 0)
+
+
+def pool(role: str, stats: PoolStats) -> None:
+    """Publish the figures of this process's pool of one role."""
+    POOL.labels(role, "size").set(stats.size)
+    POOL.labels(role, "available").set(stats.available)
+    POOL.labels(role, "waiting").set(stats.waiting)
+
+
+def directory_of(run_dir: Path) -> Path:
+    """Return where the processes of an installation share their figures."""
+    return run_dir / "metrics"
 
 
 def render(directory: Path) -> bytes:
