@@ -34,8 +34,8 @@ STAR = re.compile(r"\b(SELECT|RETURNING)\s+(\w+\.)?\*")
 SQL_ROOMS = ("rizzpay/infra/", "rizzpay/sandbox/", "appliance/", "tests/")
 # Spelled in two halves, so that this file does not find itself.
 LEFTOVER = re.compile(
-    r"\b(" + "|".join(("FIX" + "ME", "TO" + "DO", "X" + "XX", "HA" + "CK")) + r")\b"
-)
+    r"\b(" + "|".join(("FIX" + "ME", "TO" + "DO", "X" + "XX", "HA" + "CK")) + r")\b(?!\")"
+)  # quoted, the third is ISO 4217's code of no currency
 MACHINE_PATH = re.compile(r"(?<![\w.$}])/(home|Users|works?|workspaces?)/[\w.-]+")
 
 
@@ -67,7 +67,12 @@ Findings = Iterator[str]
 
 
 def lines_fit(source: Source) -> Findings:
-    """No line is longer than 100 columns; a table row or a link of a document may be."""
+    """No line is longer than 100 columns; a table row or a link of a document may be.
+
+    HAProxy cannot continue a line, so its file is left alone.
+    """
+    if source.suffix == ".cfg":
+        return
     for number, line in enumerate(source.text.splitlines(), 1):
         in_document = source.suffix == ".md" and (line.startswith("|") or "](" in line)
         if len(line) > COLUMNS_MAX and not in_document:
@@ -104,7 +109,10 @@ def nothing_is_left_over(source: Source) -> Findings:
 
 
 def nothing_is_a_stub(source: Source) -> Findings:
-    """Shipped code does what it says: no NotImplemented, no empty body outside a Protocol."""
+    """Shipped code does what it says: no NotImplemented, no empty body.
+
+    Empty may be what a Protocol declares and what only holds click commands together.
+    """
     if not source.path.startswith(("rizzpay/", "appliance/")):
         return
     for node in ast.walk(source.tree):
@@ -119,7 +127,8 @@ def nothing_is_a_stub(source: Source) -> Findings:
     for function in _functions(source):
         body = [part for part in function.body if not _is_text(part)]
         empty = all(isinstance(part, ast.Pass) or _is_ellipsis(part) for part in body)
-        if empty and id(function) not in ports:
+        group = any("attr='group'" in ast.dump(part) for part in function.decorator_list)
+        if empty and id(function) not in ports and not group:
             yield f"{function.name} does nothing"
 
 
@@ -201,7 +210,7 @@ def gevent_patches_at_the_door(source: Source) -> Findings:
 
 def tests_are_sentences(source: Source) -> Findings:
     """The name of a test says what is true, in four words or more."""
-    if not source.path.startswith("tests/"):
+    if not PurePosixPath(source.path).name.startswith("test_"):
         return
     for function in _functions(source):
         if function.name.startswith("test_") and function.name.count("_") < 3:
