@@ -41,6 +41,15 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenClaim:
+    """A claim whose answer is still to come, and the request that waits for it."""
+
+    tenant: Tenant
+    key: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Won:
     """The key is ours; the work may begin."""
 

@@ -16,6 +16,7 @@ from rizzpay.idempotency.model import (
     InProgress,
     KeyOf,
     Mismatch,
+    OpenClaim,
     Replay,
     Won,
 )
@@ -67,7 +68,7 @@ def complete(
     return store.complete(conn, sealed)
 
 
-def open_for(conn: Connection, object_ids: Iterable[str]) -> dict[str, tuple[Tenant, str]]:
+def open_for(conn: Connection, object_ids: Iterable[str]) -> dict[str, OpenClaim]:
     """Return the open claim of each object that has one: whose request was cut off.
 
     Of several the newest, because an older one of the same object was answered or given up.
@@ -75,9 +76,7 @@ def open_for(conn: Connection, object_ids: Iterable[str]) -> dict[str, tuple[Ten
     wanted = sorted(set(object_ids))
     if not wanted:
         return {}
-    return {
-        object_id: (place.tenant, place.key) for object_id, place in store.open_for(conn, wanted)
-    }
+    return dict(store.open_for(conn, wanted))
 
 
 def purge(conn: Connection, older_than: datetime, limit: int = PURGE_BATCH) -> int:

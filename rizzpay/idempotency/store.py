@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from rizzpay.core.tenant import Tenant
-from rizzpay.idempotency.model import Claim, KeyOf
+from rizzpay.idempotency.model import Claim, KeyOf, OpenClaim
 from rizzpay.infra.database import Connection
 
 # A concurrent claim of the same key is waited for; when it commits, ours inserts nothing.
@@ -66,7 +66,7 @@ WHERE c.merchant_id = locked.merchant_id AND c.livemode = locked.livemode AND c.
 """
 
 OPEN_FOR = """
-SELECT object_id, merchant_id, livemode, key
+SELECT object_id, merchant_id, livemode, key, request_id
 FROM rizzpay.idempotency_claims
 WHERE object_id = ANY (%(object_ids)s::text[]) AND completed_at IS NULL
 ORDER BY object_id, created_at, key
@@ -144,10 +144,10 @@ def complete(conn: Connection, answers: Sequence[tuple[KeyOf, int, bytes]]) -> i
     ).rowcount
 
 
-def open_for(conn: Connection, object_ids: Sequence[str]) -> list[tuple[str, KeyOf]]:
-    """Return (object id, where) of open claims, oldest first for each object."""
+def open_for(conn: Connection, object_ids: Sequence[str]) -> list[tuple[str, OpenClaim]]:
+    """Return (object id, claim) of open claims, oldest first for each object."""
     rows = conn.execute(OPEN_FOR, {"object_ids": list(object_ids)}).fetchall()
-    return [(row[0], KeyOf(Tenant(row[1], row[2]), row[3])) for row in rows]
+    return [(row[0], OpenClaim(Tenant(row[1], row[2]), row[3], row[4])) for row in rows]
 
 
 def purge(conn: Connection, older_than: datetime, limit: int) -> int:

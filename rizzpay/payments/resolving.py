@@ -203,26 +203,30 @@ class Resolver:
                 decide=decide,
                 actor=f"gateway:{payment.gateway}",
                 settles=_claimed_object(found.snapshot, settles),
-                answer=lambda after: self._answer(found, after, object_id) if settles else None,
+                answer=lambda after, request_id: (
+                    self._answer(found, after, object_id, request_id) if settles else None
+                ),
             )
         )
         if not isinstance(written, Written):
             raise TypeError("a write without a claim is never a replay")
         return written
 
-    def _answer(self, found: Found, after: Snapshot, object_id: str) -> Answer | None:
+    def _answer(
+        self, found: Found, after: Snapshot, object_id: str, request_id: str
+    ) -> Answer | None:
         """Say what the cut-off request would have been told, once that is known."""
         renderer = self.parts.renderer
         if object_id.startswith(REFUND_PREFIX):
-            return renderer.refund_answer(after.refund(object_id))
+            return renderer.refund_answer(after.refund(object_id), request_id)
         attempt = after.attempt(object_id)
         match attempt.kind:
             case AttemptKind.AUTHORIZE:
-                return renderer.payment_answer(after.payment, found.payer)
+                return renderer.payment_answer(after.payment, found.payer, request_id)
             case AttemptKind.CAPTURE:
-                return renderer.capture_answer(after.payment, found.payer, attempt)
+                return renderer.capture_answer(after.payment, found.payer, attempt, request_id)
             case AttemptKind.VOID:
-                return renderer.cancel_answer(after.payment, found.payer, attempt)
+                return renderer.cancel_answer(after.payment, found.payer, attempt, request_id)
 
 
 def _settles(outcome: EnquiryOutcome) -> bool:

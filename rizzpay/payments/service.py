@@ -124,8 +124,8 @@ class Payments:
                 actor=f"gateway:{payment.gateway}",
                 request_id=request_id,
                 completes=claim.key,
-                answer=lambda after: self.parts.renderer.payment_answer(
-                    after.payment, command.payer, request_id
+                answer=lambda after, asked: self.parts.renderer.payment_answer(
+                    after.payment, command.payer, asked
                 ),
             )
         )
@@ -146,8 +146,8 @@ class Payments:
             lambda snapshot, context: capturing.begin_capture(
                 snapshot, claim.object_id, command, context
             ),
-            lambda after: self.parts.renderer.capture_answer(
-                after.payment, payer, after.attempt(claim.object_id), request_id
+            lambda after, asked: self.parts.renderer.capture_answer(
+                after.payment, payer, after.attempt(claim.object_id), asked
             ),
         )
 
@@ -166,8 +166,8 @@ class Payments:
         return self._operate(
             operation,
             lambda snapshot, context: capturing.begin_cancel(snapshot, void_id, reason, context),
-            lambda after: self.parts.renderer.cancel_answer(
-                after.payment, payer, _attempt_or_none(after, void_id), request_id
+            lambda after, asked: self.parts.renderer.cancel_answer(
+                after.payment, payer, _attempt_or_none(after, void_id), asked
             ),
         )
 
@@ -206,8 +206,8 @@ class Payments:
                 actor=f"gateway:{first.after.payment.gateway}",
                 request_id=request_id,
                 completes=claim.key,
-                answer=lambda after: self.parts.renderer.refund_answer(
-                    after.refund(refund_id), request_id
+                answer=lambda after, asked: self.parts.renderer.refund_answer(
+                    after.refund(refund_id), asked
                 ),
             )
         )
@@ -323,7 +323,7 @@ class Payments:
         self,
         operation: Operation,
         begin: Callable[[Snapshot, Context], Changes],
-        answer: Callable[[Snapshot], Answer],
+        answer: Callable[[Snapshot, str], Answer],
     ) -> Served:
         """Run a capture or void: intent, gateway, outcome; or only the intent if it is enough."""
         object_id = operation.object_id
@@ -337,7 +337,9 @@ class Payments:
                 request_id=operation.request_id,
                 claim=operation.claim,
                 completes=key,
-                answer=lambda after: None if _attempt_or_none(after, object_id) else answer(after),
+                answer=lambda after, asked: (
+                    None if _attempt_or_none(after, object_id) else answer(after, asked)
+                ),
             )
         )
         if isinstance(first, Served):

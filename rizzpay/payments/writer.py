@@ -49,8 +49,8 @@ class Write:
     """One decision to be made and written.
 
     `claim` opens an idempotency key (first half of a request); `completes` closes one with
-    `answer(snapshot)` (second half; None leaves it open). `settles` names the object whose open
-    claim, if it is still open because its request was cut off, gets the answer.
+    `answer(snapshot, request id)` (second half; None leaves it open). `settles` names the object
+    whose claim, if it is still open because its request was cut off, gets the answer.
     """
 
     tenant: Tenant
@@ -61,7 +61,7 @@ class Write:
     claim: Claim | None = None
     completes: str | None = None
     settles: str | None = None
-    answer: Callable[[Snapshot], Answer | None] | None = None
+    answer: Callable[[Snapshot, str], Answer | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,10 +260,11 @@ class Writer:
         answers: list[tuple[Tenant, str, Answer]] = []
         for item, after in made:
             write = item.write
-            answer = write.answer(after) if write.answer is not None else None
-            key = write.completes
+            key, request_id = write.completes, write.request_id
             if key is None and write.settles in open_claims:
-                _, key = open_claims[write.settles]
+                cut_off_claim = open_claims[write.settles]
+                key, request_id = cut_off_claim.key, cut_off_claim.request_id
+            answer = write.answer(after, request_id or "") if write.answer is not None else None
             if key is not None and answer is not None:
                 answers.append((write.tenant, key, answer))
             item.outcome = Written(after, answer)

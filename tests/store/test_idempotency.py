@@ -9,7 +9,16 @@ import pytest
 
 from rizzpay.core.tenant import Tenant
 from rizzpay.idempotency import service, store
-from rizzpay.idempotency.model import Answer, Claim, InProgress, KeyOf, Mismatch, Replay, Won
+from rizzpay.idempotency.model import (
+    Answer,
+    Claim,
+    InProgress,
+    KeyOf,
+    Mismatch,
+    OpenClaim,
+    Replay,
+    Won,
+)
 from rizzpay.infra.envelope import Unreadable
 from tests.store.people import NOON, new_id, new_tenant
 
@@ -232,9 +241,13 @@ def test_open_claims_are_found_by_their_object(app, envelope):
     complete(app, envelope, done, Answer(200, b""))
     with app.transaction(tenant) as conn:
         wanted = [cut_off.object_id, done.object_id, "pay_unknown", cut_off.object_id]
-        assert service.open_for(conn, wanted) == {cut_off.object_id: (tenant, cut_off.key)}
+        assert service.open_for(conn, wanted) == {
+            cut_off.object_id: OpenClaim(tenant, cut_off.key, cut_off.request_id)
+        }
         service.claim(conn, envelope, [later])
-        assert service.open_for(conn, wanted) == {cut_off.object_id: (tenant, later.key)}
+        assert service.open_for(conn, wanted) == {
+            cut_off.object_id: OpenClaim(tenant, later.key, later.request_id)
+        }
         assert service.open_for(conn, []) == {}
 
 

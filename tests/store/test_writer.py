@@ -89,7 +89,7 @@ def conclusion(write: Write, attempt_id: str, outcome: port.Outcome) -> Write:
         ),
         actor="gateway:sandbox",
         completes=write.claim.key,
-        answer=lambda after: Answer(201, after.payment.status.value.encode()),
+        answer=lambda after, _: Answer(201, after.payment.status.value.encode()),
     )
 
 
