@@ -13,6 +13,7 @@ from rizzpay.gateways.port import (
     AuthorizeRequest,
     BankTransfer,
     CaptureRequest,
+    Declined,
     EnquiryOutcome,
     Method,
     Outcome,
@@ -23,6 +24,7 @@ from rizzpay.gateways.port import (
     UpiQr,
     VoidRequest,
 )
+from rizzpay.infra import metrics
 from rizzpay.payments.types import Attempt, AttemptKind, CreatePayment, Payment, Refund
 
 
@@ -46,7 +48,9 @@ class Asker:
             callback_url=f"{self.callback_base_url}/webhooks/{payment.gateway}",
             expires_at=payment.expires_at or payment.created_at,
         )
-        return self.gateways.get(payment.gateway).connector.authorize(request)
+        outcome = self.gateways.get(payment.gateway).connector.authorize(request)
+        _count(payment, outcome)
+        return outcome
 
     def operate(self, payment: Payment, attempt: Attempt) -> Outcome:
         """Ask for a capture or a void."""
@@ -87,3 +91,9 @@ def expiry(method: Method, settings: PaymentSettings, now: datetime) -> datetime
         case _:
             seconds = settings.redirect_expiry_s
     return now + timedelta(seconds=seconds)
+
+
+def _count(payment: Payment, outcome: Outcome) -> None:
+    reason = outcome.reason if isinstance(outcome, Declined) else ""
+    name = type(outcome).__name__.lower()
+    metrics.PAYMENTS.labels(payment.gateway, payment.method["type"], name, reason).inc()
