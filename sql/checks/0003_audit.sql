@@ -1,31 +1,62 @@
--- Proof of 0003, run as rizzpay_worker in a transaction that is rolled back; raises when it fails.
+-- Proof of 0003: the trail, its chain and its checkpoints only grow.
+-- Raises when a promise is broken; changes nothing. Any role that may read the catalog runs it.
 DO $$
 DECLARE
-    name text;
+    trail constant regclass[] := ARRAY['rizzpay.audit_log', 'rizzpay.audit_chain',
+                                       'rizzpay.audit_checkpoints']::regclass[];
+    broken text;
 BEGIN
-    INSERT INTO rizzpay.audit_log (at, actor, action, object_id)
-    VALUES (now(), 'check', 'check.ran', 'x');
-    ASSERT (SELECT xid FROM rizzpay.audit_log WHERE action = 'check.ran' ORDER BY id DESC LIMIT 1)
-           = pg_current_xact_id(), 'an entry knows its transaction';
-
-    FOREACH name IN ARRAY ARRAY['audit_log', 'audit_chain', 'audit_checkpoints'] LOOP
-        ASSERT EXISTS (
-            SELECT FROM pg_trigger
-            WHERE tgrelid = format('rizzpay.%I', name)::regclass
-              AND tgname = 'append_only' AND tgenabled = 'O'
-        ), name || ' is append-only, also for its owner';
-        ASSERT NOT has_table_privilege('rizzpay_worker', 'rizzpay.' || name, 'UPDATE')
-               AND NOT has_table_privilege('rizzpay_worker', 'rizzpay.' || name, 'DELETE')
-               AND NOT has_table_privilege('rizzpay_app', 'rizzpay.' || name, 'UPDATE')
-               AND NOT has_table_privilege('rizzpay_app', 'rizzpay.' || name, 'DELETE'),
-            name || ' cannot be changed by the service';
-    END LOOP;
-    ASSERT NOT has_table_privilege('rizzpay_app', 'rizzpay.audit_chain', 'INSERT'),
-        'the API does not seal';
-    BEGIN
-        INSERT INTO rizzpay.audit_chain (position, audit_id, hash)
-        VALUES (9007199254740991, 1, '\x00');
-        RAISE EXCEPTION 'something that is no hash was accepted';
-    EXCEPTION WHEN check_violation THEN NULL;
-    END;
+    SELECT string_agg(promise, '; ') INTO broken
+    FROM (VALUES
+        ('a trigger refuses every UPDATE, DELETE and TRUNCATE of the trail',
+         (SELECT count(*) = 3 FROM pg_trigger
+          WHERE tgrelid = ANY (trail) AND tgname = 'append_only' AND tgenabled = 'O'
+            AND tgfoid = 'rizzpay.refuse_change()'::regprocedure
+            AND tgtype = 2 + 8 + 16 + 32)), -- BEFORE, DELETE, UPDATE, TRUNCATE; a statement
+        ('nobody at work has the right to change or remove any of it',
+         NOT EXISTS (
+             SELECT FROM unnest(trail) AS t (oid), unnest(ARRAY['rizzpay_app', 'rizzpay_worker',
+                                                                'rizzpay_lookup']) AS r (name)
+             WHERE has_table_privilege(r.name, t.oid, 'UPDATE, DELETE, TRUNCATE'))),
+        ('the API neither reads nor writes chain and checkpoints',
+         NOT has_table_privilege('rizzpay_app', 'rizzpay.audit_chain', 'SELECT, INSERT')
+         AND NOT has_table_privilege('rizzpay_app', 'rizzpay.audit_checkpoints',
+                                     'SELECT, INSERT')),
+        ('row-level security of the log is on and forced',
+         (SELECT relrowsecurity AND relforcerowsecurity
+          FROM pg_class WHERE oid = 'rizzpay.audit_log'::regclass)),
+        ('the log has one policy, for the API, reading and writing by merchant and mode',
+         (SELECT count(*) = 1 AND bool_and(
+                     polroles = ARRAY['rizzpay_app'::regrole::oid]
+                     AND pg_get_expr(polqual, polrelid) LIKE '%tenant_ids()%tenant_livemode()%'
+                     AND pg_get_expr(polwithcheck, polrelid)
+                         LIKE '%tenant_ids()%tenant_livemode()%')
+          FROM pg_policy WHERE polrelid = 'rizzpay.audit_log'::regclass)),
+        ('ids of the log are given by the database, transactions are noted by it',
+         (SELECT attidentity = 'a' FROM pg_attribute
+          WHERE attrelid = 'rizzpay.audit_log'::regclass AND attname = 'id')
+         AND (SELECT pg_get_expr(adbin, adrelid) = 'pg_current_xact_id()' FROM pg_attrdef
+              JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+              WHERE adrelid = 'rizzpay.audit_log'::regclass AND attname = 'xid')),
+        ('a row is sealed at most once and a position is used at most once',
+         (SELECT count(*) = 2 FROM pg_constraint
+          WHERE conrelid = 'rizzpay.audit_chain'::regclass
+            AND pg_get_constraintdef(oid) IN ('PRIMARY KEY ("position")', 'UNIQUE (audit_id)'))),
+        ('positions are positive and hashes have 32 bytes',
+         (SELECT count(*) = 2 FROM pg_constraint
+          WHERE conrelid = 'rizzpay.audit_chain'::regclass AND contype = 'c'
+            AND (pg_get_constraintdef(oid) LIKE '%"position" > 0%'
+                 OR pg_get_constraintdef(oid) LIKE '%octet_length(hash) = 32%'))),
+        ('a checkpoint stands on a position of the chain',
+         EXISTS (SELECT FROM pg_constraint
+                 WHERE conrelid = 'rizzpay.audit_checkpoints'::regclass AND contype = 'f'
+                   AND confrelid = 'rizzpay.audit_chain'::regclass)),
+        ('sealing has its index',
+         (SELECT indisvalid AND pg_get_indexdef(indexrelid) LIKE '%(xid, id)'
+          FROM pg_index WHERE indexrelid = 'rizzpay.audit_log_sealing'::regclass))
+    ) AS p (promise, holds)
+    WHERE holds IS NOT TRUE;
+    IF broken IS NOT NULL THEN
+        RAISE EXCEPTION '0003 audit: %', broken;
+    END IF;
 END $$;

@@ -1,49 +1,64 @@
--- Proof of 0006, run as rizzpay_worker in a transaction that is rolled back; raises when it fails.
+-- Proof of 0006: events are numbered without a gap for each merchant, only grow, and a gateway's
+-- callback is taken once. Raises when a promise is broken; changes nothing.
+-- Run it as rizzpay_worker: it sees every merchant, so that the numbers mean something.
 DO $$
+DECLARE
+    owned constant regclass[] := ARRAY['rizzpay.event_counters', 'rizzpay.events',
+        'rizzpay.webhook_endpoints', 'rizzpay.webhook_deliveries']::regclass[];
+    broken text;
 BEGIN
-    INSERT INTO rizzpay.events
-        (id, merchant_id, livemode, sequence, type, object_id, object_sequence, data, created_at)
-    VALUES ('evt_check', 'mer_check', false, 1, 'check.ran', 'x', 1, '{}', now());
-    BEGIN
-        INSERT INTO rizzpay.events
-            (id, merchant_id, livemode, sequence, type, object_id, object_sequence, data,
-             created_at)
-        VALUES ('evt_check_2', 'mer_check', false, 1, 'check.ran', 'x', 2, '{}', now());
-        RAISE EXCEPTION 'two events had one sequence number';
-    EXCEPTION WHEN unique_violation THEN NULL;
-    END;
-    ASSERT NOT has_table_privilege('rizzpay_worker', 'rizzpay.events', 'UPDATE, DELETE')
-           AND NOT has_table_privilege('rizzpay_app', 'rizzpay.events', 'UPDATE, DELETE'),
-        'an event is never rewritten';
-
-    INSERT INTO rizzpay.webhook_endpoints
-        (id, merchant_id, livemode, url, event_types, secret, created_at, updated_at)
-    VALUES ('whe_check', 'mer_check', false, 'https://example.com', '{*}', '\x00', now(), now());
-    INSERT INTO rizzpay.webhook_deliveries
-        (id, merchant_id, livemode, endpoint_id, event_id, origin, status, created_at,
-         updated_at)
-    VALUES ('dlv_check_1', 'mer_check', false, 'whe_check', 'evt_check', 'event', 'pending',
-            now(), now()),
-           ('dlv_check_2', 'mer_check', false, 'whe_check', 'evt_check', 'replay', 'pending',
-            now(), now());
-    BEGIN
-        INSERT INTO rizzpay.webhook_deliveries
-            (id, merchant_id, livemode, endpoint_id, event_id, origin, status, created_at,
-             updated_at)
-        VALUES ('dlv_check_3', 'mer_check', false, 'whe_check', 'evt_check', 'event', 'pending',
-                now(), now());
-        RAISE EXCEPTION 'an event went to an endpoint twice';
-    EXCEPTION WHEN unique_violation THEN NULL;
-    END;
-
-    INSERT INTO rizzpay.gateway_callbacks (gateway, provider_event_id, body, received_at)
-    VALUES ('check', '1', '\x00', now());
-    BEGIN
-        INSERT INTO rizzpay.gateway_callbacks (gateway, provider_event_id, body, received_at)
-        VALUES ('check', '1', '\x01', now());
-        RAISE EXCEPTION 'a callback was taken twice';
-    EXCEPTION WHEN unique_violation THEN NULL;
-    END;
-    ASSERT NOT has_column_privilege('rizzpay_app', 'rizzpay.gateway_callbacks', 'body', 'SELECT'),
-        'the API does not read what callbacks say';
+    SELECT string_agg(promise, '; ') INTO broken
+    FROM (VALUES
+        ('row-level security of all four tables is on and forced',
+         (SELECT count(*) = 4 AND bool_and(relrowsecurity AND relforcerowsecurity)
+          FROM pg_class WHERE oid = ANY (owned))),
+        ('each has one policy, for the API, reading and writing by merchant and mode',
+         (SELECT count(*) = 4 AND count(DISTINCT polrelid) = 4 AND bool_and(
+                     polroles = ARRAY['rizzpay_app'::regrole::oid]
+                     AND pg_get_expr(polqual, polrelid) LIKE '%tenant_ids()%tenant_livemode()%'
+                     AND pg_get_expr(polwithcheck, polrelid)
+                         LIKE '%tenant_ids()%tenant_livemode()%')
+          FROM pg_policy WHERE polrelid = ANY (owned))),
+        ('a trigger refuses every UPDATE, DELETE and TRUNCATE of events',
+         (SELECT count(*) = 1 FROM pg_trigger
+          WHERE tgrelid = 'rizzpay.events'::regclass AND tgname = 'append_only'
+            AND tgenabled = 'O' AND tgfoid = 'rizzpay.refuse_change()'::regprocedure
+            AND tgtype = 2 + 8 + 16 + 32)), -- BEFORE, DELETE, UPDATE, TRUNCATE; a statement
+        ('nobody at work has the right to change events, nor to remove anything',
+         NOT EXISTS (
+             SELECT FROM unnest(owned) AS t (oid),
+                         unnest(ARRAY['rizzpay_app', 'rizzpay_worker']) AS r (name)
+             WHERE has_table_privilege(r.name, t.oid, 'DELETE, TRUNCATE')
+                OR has_table_privilege(r.name, 'rizzpay.events', 'UPDATE'))),
+        ('a merchant has a sequence number once in a mode',
+         EXISTS (SELECT FROM pg_constraint
+                 WHERE conrelid = 'rizzpay.events'::regclass AND contype = 'u'
+                   AND pg_get_constraintdef(oid) = 'UNIQUE (merchant_id, livemode, sequence)')),
+        ('numbers of a merchant have no gap',
+         NOT EXISTS (SELECT FROM rizzpay.events GROUP BY merchant_id, livemode
+                     HAVING count(*) <> max(sequence) - min(sequence) + 1)),
+        ('an event goes to an endpoint by itself once',
+         (SELECT indisunique AND indisvalid
+                 AND pg_get_indexdef(indexrelid) LIKE '%(endpoint_id, event_id)%'
+                 AND pg_get_expr(indpred, indrelid) LIKE '%origin = ''event''%'
+          FROM pg_index WHERE indexrelid = 'rizzpay.webhook_deliveries_once'::regclass)),
+        ('a callback of a gateway is taken once',
+         EXISTS (SELECT FROM pg_constraint
+                 WHERE conrelid = 'rizzpay.gateway_callbacks'::regclass AND contype = 'u'
+                   AND pg_get_constraintdef(oid) = 'UNIQUE (gateway, provider_event_id)')),
+        ('the API adds callbacks and cannot read or change them',
+         has_table_privilege('rizzpay_app', 'rizzpay.gateway_callbacks', 'INSERT')
+         AND NOT has_column_privilege('rizzpay_app', 'rizzpay.gateway_callbacks', 'body', 'SELECT')
+         AND NOT has_table_privilege('rizzpay_app', 'rizzpay.gateway_callbacks',
+                                     'UPDATE, DELETE, TRUNCATE')),
+        ('a signing secret is sealed bytes',
+         (SELECT bool_and(data_type = 'bytea') AND count(*) = 2
+          FROM information_schema.columns
+          WHERE table_schema = 'rizzpay' AND table_name = 'webhook_endpoints'
+            AND column_name IN ('secret', 'previous_secret')))
+    ) AS p (promise, holds)
+    WHERE holds IS NOT TRUE;
+    IF broken IS NOT NULL THEN
+        RAISE EXCEPTION '0006 webhooks: %', broken;
+    END IF;
 END $$;

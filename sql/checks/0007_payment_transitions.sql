@@ -1,21 +1,37 @@
--- Proof of 0007, run as rizzpay_worker in a transaction that is rolled back; raises when it fails.
--- That the rows equal payments/states.py is a unit test; here: what must never be among them.
+-- Proof of 0007: the table of legal moves is filled, closed and out of reach.
+-- A test compares its rows with payments/states.py. Raises when a promise is broken.
 DO $$
+DECLARE
+    broken text;
 BEGIN
-    ASSERT EXISTS (SELECT FROM rizzpay.payment_transitions), 'the table is filled';
-    ASSERT NOT EXISTS (
-        SELECT FROM rizzpay.payment_transitions WHERE from_status = 'captured'
-    ), 'captured is the end';
-    ASSERT NOT EXISTS (
-        SELECT FROM rizzpay.payment_transitions
-        WHERE from_status = 'unknown' AND to_status IN ('expired', 'created', 'processing')
-    ), 'no timer and no second try leads out of unknown';
-    ASSERT NOT EXISTS (
-        SELECT FROM rizzpay.payment_transitions WHERE from_status = to_status
-    ), 'staying is not a move';
-    ASSERT NOT EXISTS (
-        SELECT FROM unnest(ARRAY['rizzpay_app', 'rizzpay_worker']) AS role
-        WHERE has_table_privilege(role, 'rizzpay.payment_transitions', 'INSERT, UPDATE, DELETE')
-    ),
-        'the service cannot make a move legal';
+    SELECT string_agg(promise, '; ') INTO broken
+    FROM (VALUES
+        ('there are moves, and every one goes somewhere else',
+         EXISTS (SELECT FROM rizzpay.payment_transitions)
+         AND NOT EXISTS (SELECT FROM rizzpay.payment_transitions WHERE from_status = to_status)),
+        ('every state of a move is a state that a payment can have',
+         NOT EXISTS (
+             SELECT FROM rizzpay.payment_transitions AS t,
+                         unnest(ARRAY[t.from_status, t.to_status]) AS s (name)
+             WHERE NOT EXISTS (
+                 SELECT FROM pg_constraint
+                 WHERE conrelid = 'rizzpay.payments'::regclass AND contype = 'c'
+                   AND pg_get_constraintdef(oid) LIKE '%status%= ANY%'
+                   AND position(quote_literal(s.name) IN pg_get_constraintdef(oid)) > 0))),
+        ('nothing comes back to the beginning',
+         NOT EXISTS (SELECT FROM rizzpay.payment_transitions WHERE to_status = 'created')),
+        ('money that was taken leaves a payment only as refunds, not by a move',
+         NOT EXISTS (SELECT FROM rizzpay.payment_transitions
+                     WHERE from_status IN ('captured', 'conflicted')
+                       AND to_status IN ('failed', 'cancelled', 'expired'))),
+        ('nobody at work can change the table',
+         NOT EXISTS (
+             SELECT FROM unnest(ARRAY['rizzpay_app', 'rizzpay_worker']) AS r (name)
+             WHERE has_table_privilege(r.name, 'rizzpay.payment_transitions',
+                                       'INSERT, UPDATE, DELETE, TRUNCATE')))
+    ) AS p (promise, holds)
+    WHERE holds IS NOT TRUE;
+    IF broken IS NOT NULL THEN
+        RAISE EXCEPTION '0007 payment_transitions: %', broken;
+    END IF;
 END $$;

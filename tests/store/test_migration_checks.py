@@ -1,0 +1,141 @@
+"""Every migration has a proof, every proof holds, and every proof can fail."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+SQL = Path(__file__).parents[2] / "sql"
+MIGRATIONS = sorted(path.stem for path in (SQL / "migrations").glob("*.sql"))
+
+# What would break a promise of each migration, and the words in which its proof says so.
+BREAKS = [
+    (
+        "0001_platform",
+        "ALTER TABLE rizzpay.jobs NO FORCE ROW LEVEL SECURITY",
+        "jobs is on and forced",
+    ),
+    (
+        "0001_platform",
+        "DROP POLICY tenant ON rizzpay.jobs; CREATE POLICY tenant ON rizzpay.jobs USING (true)",
+        "jobs have one policy",
+    ),
+    ("0001_platform", "DROP INDEX rizzpay.data_keys_one_active", "data_keys_one_active"),
+    ("0001_platform", "GRANT UPDATE ON rizzpay.data_keys TO rizzpay_app", "never writes"),
+    ("0001_platform", "GRANT CREATE ON SCHEMA rizzpay TO rizzpay_app", "create in it"),
+    (
+        "0001_platform",
+        (
+            "CREATE OR REPLACE FUNCTION rizzpay.tenant_ids() RETURNS text[] LANGUAGE sql STABLE"
+            " AS $$ SELECT ARRAY['mer_A', 'mer_B'] $$"
+        ),
+        "without settings",
+    ),
+    ("0002_merchants", "DROP INDEX rizzpay.api_keys_two_live", "api_keys_two_live"),
+    (
+        "0002_merchants",
+        "ALTER TABLE rizzpay.merchants DISABLE ROW LEVEL SECURITY",
+        "on and forced",
+    ),
+    ("0002_merchants", "GRANT UPDATE ON rizzpay.merchants TO rizzpay_app", "make or change"),
+    ("0002_merchants", "GRANT UPDATE ON rizzpay.api_keys TO rizzpay_lookup", "only reads"),
+    ("0003_audit", "ALTER TABLE rizzpay.audit_log DISABLE TRIGGER append_only", "every UPDATE"),
+    ("0003_audit", "DROP TRIGGER append_only ON rizzpay.audit_chain", "every UPDATE"),
+    ("0003_audit", "GRANT DELETE ON rizzpay.audit_log TO rizzpay_worker", "right to change"),
+    (
+        "0003_audit",
+        "ALTER TABLE rizzpay.audit_chain DROP CONSTRAINT audit_chain_audit_id_key",
+        "at most once",
+    ),
+    ("0003_audit", "DROP INDEX rizzpay.audit_log_sealing", "audit_log_sealing"),
+    (
+        "0004_ledger",
+        "ALTER TABLE rizzpay.ledger_transfers DISABLE TRIGGER resolves_pending",
+        "compares resolutions",
+    ),
+    (
+        "0004_ledger",
+        "ALTER TABLE rizzpay.ledger_transfers DROP CONSTRAINT ledger_transfers_amount_check",
+        "amounts are positive",
+    ),
+    (
+        "0004_ledger",
+        (
+            "DROP INDEX rizzpay.ledger_transfers_resolved_once;"
+            "CREATE INDEX ledger_transfers_resolved_once ON rizzpay.ledger_transfers (pending_id)"
+        ),
+        "resolved at most once",
+    ),
+    (
+        "0004_ledger",
+        (
+            "ALTER TABLE rizzpay.ledger_accounts NO FORCE ROW LEVEL SECURITY;"
+            "INSERT INTO rizzpay.ledger_accounts"
+            " (merchant_id, livemode, currency, name, debits_posted)"
+            " VALUES ('mer_X', true, 'INR', 'fees', 1)"
+        ),
+        "debits equal credits",
+    ),
+    (
+        "0005_payments",
+        "ALTER TABLE rizzpay.payments DROP CONSTRAINT refunds_within_captured",
+        "refunds within",
+    ),
+    ("0005_payments", "DROP TRIGGER legal_transition ON rizzpay.payments", "refuses moves"),
+    ("0005_payments", "DROP POLICY tenant ON rizzpay.refunds", "one policy"),
+    (
+        "0005_payments",
+        "ALTER TABLE rizzpay.payers ALTER email TYPE text USING NULL",
+        "no text",
+    ),
+    ("0006_webhooks", "ALTER TABLE rizzpay.events DISABLE TRIGGER append_only", "of events"),
+    (
+        "0006_webhooks",
+        "GRANT SELECT ON rizzpay.gateway_callbacks TO rizzpay_app",
+        "cannot read",
+    ),
+    ("0006_webhooks", "DROP INDEX rizzpay.webhook_deliveries_once", "webhook_deliveries_once"),
+    (
+        "0007_payment_transitions",
+        "INSERT INTO rizzpay.payment_transitions VALUES ('captured', 'failed')",
+        "only as refunds",
+    ),
+    (
+        "0007_payment_transitions",
+        "INSERT INTO rizzpay.payment_transitions VALUES ('captured', 'lost')",
+        "a state that a payment can have",
+    ),
+    ("0007_payment_transitions", "DELETE FROM rizzpay.payment_transitions", "there are moves"),
+]
+
+
+def check(conn, name):
+    conn.execute((SQL / "checks" / f"{name}.sql").read_text())
+
+
+def test_every_migration_has_a_proof_and_names_it():
+    assert MIGRATIONS
+    assert sorted(path.stem for path in (SQL / "checks").glob("*.sql")) == MIGRATIONS
+    for name in MIGRATIONS:
+        text = (SQL / "migrations" / f"{name}.sql").read_text()
+        assert f"-- proof: sql/checks/{name}.sql\n" in text
+
+
+@pytest.mark.parametrize("name", MIGRATIONS)
+def test_what_the_migration_promises_holds(worker, name):
+    with worker.transaction() as conn:
+        check(conn, name)
+
+
+@pytest.mark.parametrize(("name", "harm", "words"), BREAKS)
+def test_the_proof_sees_a_broken_promise(owner, name, harm, words):
+    with owner.transaction() as conn:
+        for statement in harm.split(";") if "$$" not in harm else [harm]:
+            conn.execute(statement)
+        with pytest.raises(psycopg.Error, match=words):
+            check(conn, name)
+        conn.rollback()
+
+
+def test_every_proof_is_seen_to_fail():
+    assert sorted({name for name, _, _ in BREAKS}) == MIGRATIONS
