@@ -55,13 +55,9 @@ _TWELVE = re.compile(r"(?<!\d)[2-9]\d{3}[ -]?\d{4}[ -]?\d{4}(?!\d)")
 _INVISIBLE = dict.fromkeys(
     [0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 )
-CVV_NAMES = frozenset(
-    {
-        "cvv", "cvv2", "cvc", "cvc2", "cvn", "cvn2", "cid", "csc", "cav2",
-        "securitycode", "cardsecuritycode", "verificationvalue", "cardverificationvalue",
-        "pin", "cardpin", "atmpin", "upipin", "mpin",
-    }
-)  # fmt: skip
+# Parts of names, and whole names, of fields for verification values and PINs; letters only.
+CVV_PARTS = ("cvv", "cvc", "cvn", "securitycode", "verificationvalue")
+CVV_NAMES = frozenset({"cid", "csc", "cav2", "pin", "cardpin", "atmpin", "upipin", "mpin"})
 
 # Verhoeff's dihedral check, which Aadhaar uses: multiplication and permutation tables.
 _D5 = (
@@ -98,7 +94,8 @@ def has_spoken_cvv(text: str) -> bool:
 
 def is_cvv_name(name: str) -> bool:
     """Tell whether a field of this name would carry a verification value or a PIN."""
-    return re.sub(r"[^a-z0-9]", "", fold(name).lower()) in CVV_NAMES
+    plain = re.sub(r"[^a-z0-9]", "", fold(name).lower())
+    return plain in CVV_NAMES or any(part in plain for part in CVV_PARTS)
 
 
 def has_aadhaar(text: str) -> bool:

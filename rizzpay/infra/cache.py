@@ -88,7 +88,7 @@ class Cache:
             if settings.socket
             else {"host": settings.host, "port": settings.port}
         )
-        pool = redis.BlockingConnectionPool(  # type: ignore[no-untyped-call]
+        self._pool = redis.BlockingConnectionPool(  # type: ignore[no-untyped-call]
             max_connections=CONNECTIONS_MAX,
             timeout=settings.timeout_s,
             password=password,
@@ -97,7 +97,7 @@ class Cache:
             retry=Retry(NoBackoff(), 0),
             **where,
         )
-        self._client = redis.Redis(connection_pool=pool)
+        self._client = redis.Redis(connection_pool=self._pool)
         self._take = self._client.register_script(TAKE)
         self._leases: OrderedDict[str, _Lease] = OrderedDict()
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
@@ -106,6 +106,7 @@ class Cache:
     def close(self) -> None:
         """Close every connection."""
         self._client.close()
+        self._pool.disconnect()
 
     def ping(self) -> None:
         """Ask whether the cache is there; raises Unavailable("cache")."""
