@@ -35,6 +35,10 @@ SET kek_label = %(kek_label)s, mechanism = %(mechanism)s, wrapped = %(wrapped)s,
     rewrapped_at = %(now)s
 WHERE id = %(id)s AND kek_label = %(old_label)s AND wrapped = %(old_wrapped)s
 """
+RETIRE = """
+UPDATE rizzpay.data_keys SET status = 'retired', wrapped = ''::bytea
+WHERE id = %(id)s AND status = 'decrypt_only'
+"""
 COUNT_UNDER = """
 SELECT count(*) FROM rizzpay.data_keys WHERE kek_label = %(kek_label)s AND status <> 'retired'
 """
@@ -128,6 +132,11 @@ def rotate(
             return None
         note(conn, key)
     return key
+
+
+def retire(conn: Connection, key_id: str) -> bool:
+    """Take an old key's wrapping away for good; False when it is active or gone."""
+    return conn.execute(RETIRE, {"id": key_id}).rowcount == 1
 
 
 def rewrap_one(
