@@ -1,1 +1,1 @@
-"""What carries the service on a machine; the service itself does not know it."""
+"""How the service becomes a machine. Imports rizzpay; nothing of rizzpay knows it."""

@@ -27,33 +27,55 @@ MODULES = (
     Path("/usr/lib64/pkcs11/libsofthsm2.so"),
 )
 TOKEN_LABEL = "rizzpay"  # noqa: S105 - a name, not a secret
+USER_PIN, OFFICER_PIN = "user.pin", "so.pin"
 PROMPT = b"PIN: "
 DIALOGUE_S = 30.0  # softhsm2-util needs well below a second
+
+
+def check_installed() -> None:
+    """Raise Misconfigured when SoftHSM 2 is not there."""
+    _module()
+    _program()
 
 
 def init_token(directory: Path, socket: Path, *, inventory: Path = INVENTORY) -> HsmSettings:
     """Make a token in `directory` unless it has one, and return the settings for rizzpay-hsmd.
 
-    Safe to run again. Raises Misconfigured when SoftHSM 2 is not installed.
+    Safe to run again: the directory appears only when the token is whole. Raises Misconfigured
+    when SoftHSM 2 is not installed, and when a token that was there is gone.
     """
-    tokens = directory / "tokens"
-    tokens.mkdir(mode=0o700, parents=True, exist_ok=True)
-    directory.chmod(0o700)
-    config = directory / "softhsm2.conf"
-    config.write_text(TEMPLATE.read_text().replace("{token_dir}", str(tokens)))
-    user_pin, officer_pin = directory / "user.pin", directory / "so.pin"
-    if not any(tokens.iterdir()):
-        for file in (user_pin, officer_pin):
-            _write_secret(file, secrets.token_urlsafe(24))
-        _converse(config, [officer_pin, officer_pin, user_pin, user_pin])
+    tokens, config = directory / "tokens", directory / "softhsm2.conf"
+    if not directory.exists() or not any(directory.iterdir()):
+        _make(directory, directory.with_name(directory.name + ".new"))
+    elif not tokens.is_dir() or not any(tokens.iterdir()):
+        raise Misconfigured(f"{tokens} is gone, and its keys with it; bring it back from a backup")
+    config.write_text(_configuration(tokens))
     return HsmSettings(
         socket=str(socket),
         module=str(_module()),
         token_label=TOKEN_LABEL,
-        pin_file=str(user_pin),
+        pin_file=str(directory / USER_PIN),
         inventory=str(inventory),
         softhsm_config=str(config),
     )
+
+
+def _make(directory: Path, fresh: Path) -> None:
+    """Make the token beside its place, and put it there in one step."""
+    shutil.rmtree(fresh, ignore_errors=True)  # what an interrupted start left
+    tokens, config = fresh / "tokens", fresh / "softhsm2.conf"
+    tokens.mkdir(mode=0o700, parents=True)
+    fresh.chmod(0o700)
+    config.write_text(_configuration(tokens))
+    user_pin, officer_pin = fresh / USER_PIN, fresh / OFFICER_PIN
+    for file in (user_pin, officer_pin):
+        _write_secret(file, secrets.token_urlsafe(24))
+    _converse(config, [officer_pin, officer_pin, user_pin, user_pin])
+    fresh.rename(directory)
+
+
+def _configuration(tokens: Path) -> str:
+    return TEMPLATE.read_text().replace("{token_dir}", str(tokens))
 
 
 def _module() -> Path:
@@ -63,8 +85,21 @@ def _module() -> Path:
     raise Misconfigured("SoftHSM 2 is not installed; apt-get install softhsm2")
 
 
+def _program() -> str:
+    program = shutil.which("softhsm2-util")
+    if program is None:
+        raise Misconfigured("SoftHSM 2 is not installed; apt-get install softhsm2")
+    return program
+
+
+def _program() -> str:
+    program = shutil.which("softhsm2-util")
+    if program is None:
+        raise Misconfigured("SoftHSM 2 is not installed; apt-get install softhsm2")
+    return program
+
+
 def _write_secret(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text + "\n")
@@ -72,9 +107,7 @@ def _write_secret(path: Path, text: str) -> None:
 
 def _converse(config: Path, answers: list[Path]) -> None:
     """Run softhsm2-util on a terminal of its own and type the PINs that it asks for."""
-    program = shutil.which("softhsm2-util")
-    if program is None:
-        raise Misconfigured("SoftHSM 2 is not installed; apt-get install softhsm2")
+    program = _program()
     command = [program, "--init-token", "--free", "--label", TOKEN_LABEL]
     pid, terminal = pty.fork()
     if pid == 0:
