@@ -10,7 +10,7 @@ import pty
 import secrets
 import select
 import shutil
-import signal
+import subprocess
 from pathlib import Path
 
 from rizzpay.config import HsmSettings
@@ -92,13 +92,6 @@ def _program() -> str:
     return program
 
 
-def _program() -> str:
-    program = shutil.which("softhsm2-util")
-    if program is None:
-        raise Misconfigured("SoftHSM 2 is not installed; apt-get install softhsm2")
-    return program
-
-
 def _write_secret(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
@@ -107,20 +100,25 @@ def _write_secret(path: Path, text: str) -> None:
 
 def _converse(config: Path, answers: list[Path]) -> None:
     """Run softhsm2-util on a terminal of its own and type the PINs that it asks for."""
-    program = _program()
-    command = [program, "--init-token", "--free", "--label", TOKEN_LABEL]
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(program, command, {**os.environ, "SOFTHSM2_CONF": str(config)})  # noqa: S606
-    try:
-        said = _type_answers(terminal, answers)
-    except TimeoutError:
-        os.kill(pid, signal.SIGKILL)
-        said = b"no answer in time"
-    finally:
-        os.close(terminal)
-    _, status = os.waitpid(pid, 0)
-    if status != 0:
+    command = [_program(), "--init-token", "--free", "--label", TOKEN_LABEL]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        command,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        env={**os.environ, "SOFTHSM2_CONF": str(config)},
+    ) as process:
+        os.close(theirs)
+        try:
+            said = _type_answers(ours, answers)
+        except TimeoutError:
+            process.kill()
+            said = b"no answer in time"
+        finally:
+            os.close(ours)
+    if process.returncode != 0:
         last = said.decode(errors="replace").strip().splitlines()[-1:]
         raise Misconfigured(f"softhsm2-util made no token: {' '.join(last)}")
 
