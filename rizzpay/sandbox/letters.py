@@ -27,7 +27,7 @@ from rizzpay.sandbox.wire import Refused, Result, plain
 
 SENDERS = 16
 TIMEOUT_S = 5
-LEASE_MS = 15_000  # after a crash in the middle of sending, it is sent again after this
+LEASE_MS = 60_000  # longer than any sending takes, so that no letter is sent twice at a time
 # Seconds before each further try; then it is given up. Short: a sandbox is for developers.
 BACKOFF_S = (1, 2, 4, 8, 15, 30, 60, 120, 300, 600)
 ANSWER_MAX_BYTES = 65_536
@@ -44,6 +44,8 @@ class Letters:
         self._senders = ThreadPool(SENDERS)
         self._sending = Pool(SENDERS)
         self._post = Post(settings.callback_ca_file)
+        # What a crashed sandbox was sending, or was waiting to send, is due now.
+        kept.run(records.RELEASE_CALLBACKS, {"at_ms": 0})
 
     def check_url(self, url: str) -> None:
         """Refuse a callback address that the operator has not opened."""

@@ -164,6 +164,7 @@ SELECT number, event_id, url, body, tries FROM callbacks
 WHERE at_ms <= :now_ms ORDER BY at_ms LIMIT :limit
 """
 SET_CALLBACK = "UPDATE callbacks SET tries = tries + 1, at_ms = :at_ms WHERE number = :number"
+RELEASE_CALLBACKS = "UPDATE callbacks SET at_ms = :at_ms WHERE at_ms IS NOT NULL"
 DELAY_CALLBACK = "UPDATE callbacks SET at_ms = :at_ms WHERE number = :number"
 REMOVE_CALLBACK = "DELETE FROM callbacks WHERE number = :number"
 NEXT_CALLBACK = "SELECT min(at_ms) FROM callbacks"

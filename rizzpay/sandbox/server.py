@@ -27,7 +27,7 @@ from rizzpay.sandbox.wire import CaptureIn, ChargeIn, RefundIn, Refused, VoidIn
 CONNECTIONS_MAX = 4096
 BACKLOG = 1024
 LOOK_AGAIN_S = 1.0  # at the latest, even when nothing says that something is due
-STOP_S = 1.0
+STOP_S = 0.3  # for requests under way; idle connections would wait for ever
 
 
 class Health:
