@@ -80,6 +80,8 @@ REQUESTS = (
        "sees another merchant's."),
     _P("refund_not_found", 404, "invalid_request", "There is no such refund.",
        "Check the id and the mode of the key."),
+    _P("request_timeout", 408, "invalid_request", "The request did not arrive in time.",
+       "Send it again; all of it has to arrive within five seconds.", "retry_later"),
     _P("method_not_allowed", 405, "invalid_request", "This route does not have that method.",
        "The `Allow` header names the methods that it has."),
 )  # fmt: skip
@@ -200,6 +202,10 @@ OUTAGES = (
        "The gateway did not answer in time; it may have acted.",
        "Do not send it again with a new key. GET the object until `status` is settled, or wait "
        "for the webhook.", "retry_later", "gateway"),
+    _P("interrupted", 504, "internal",
+       "The service broke off while it worked on the request; it may have acted.",
+       "Repeat the same request with the same Idempotency-Key: it is done once at most.",
+       "retry_later", "internal"),
     _P("unavailable", 503, "internal", "A part that this request needs does not answer now.",
        "Repeat the same request, with the same Idempotency-Key, after `Retry-After` seconds.",
        "retry_later", "internal"),
