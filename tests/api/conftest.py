@@ -1,0 +1,228 @@
+"""The API in this process, with everything behind it real: database, cache, HSM and acquirer."""
+
+import base64
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import falcon.testing
+import msgspec
+import pytest
+
+from rizzpay import app as composition
+from rizzpay.config import Config, GatewaySettings, Service
+from rizzpay.core import clock
+from rizzpay.core.tenant import Tenant
+from rizzpay.infra import data_keys, envelope
+from rizzpay.infra.database import Database, Role
+from rizzpay.infra.hsm.client import HsmClient
+from rizzpay.merchants.model import SCOPES, NewKey, NewMerchant
+from rizzpay.merchants.service import Merchants
+from tests.api import contract
+from tests.hsm.running import Hsmd
+
+START_S = 20.0
+ALL = tuple(sorted(SCOPES))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        return self.json()["error"]
+
+    @property
+    def code(self) -> str:
+        return self.error["code"]
+
+
+class Client:
+    """One key of one merchant, speaking to the application without a socket."""
+
+    def __init__(self, application, key_id: str, secret: str) -> None:
+        self.key_id = key_id
+        token = base64.b64encode(f"{key_id}:{secret}".encode()).decode()
+        self._client = falcon.testing.TestClient(application)
+        self._headers = {"Authorization": f"Basic {token}"}
+        self._count = 0
+
+    def send(self, method, path, body=None, *, key=None, headers=None, env=None) -> Answer:
+        """Send `body` as it is (bytes) or as JSON; `env` is put over the WSGI environment."""
+        sent = {**self._headers, **(headers or {})}
+        if key is not None:
+            sent["Idempotency-Key"] = key
+        if body is not None:
+            sent.setdefault("Content-Type", "application/json")
+            body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        path, _, query = path.partition("?")
+        result = self._client.simulate_request(
+            method, path, query_string=query, body=body, headers=sent, extras=env or {}
+        )
+        answer = Answer(result.status_code, dict(result.headers), result.content)
+        contract.check(method, path, answer)
+        return answer
+
+    def get(self, path, **more) -> Answer:
+        return self.send("GET", path, **more)
+
+    def post(self, path, body=None, **more) -> Answer:
+        """Post with a fresh Idempotency-Key."""
+        self._count += 1
+        return self.send("POST", path, body, **{"key": f"{self.key_id}-{self._count}", **more})
+
+    def pay(self, amount=10_000, **more) -> Answer:
+        body = {"amount": amount, "method": {"type": "card", "token": "tok_approve"}, **more}
+        return self.post("/v1/payments", body)
+
+
+@pytest.fixture(scope="session")
+def hsmd(postgres):
+    """A daemon with a token that has every key, and the data keys wrapped by it."""
+    directory = Path(tempfile.mkdtemp(prefix="rzapi", dir="/tmp"))
+    directory.chmod(0o755)
+    daemon = Hsmd(directory, postgres).start().with_keys()
+    database = Database(postgres, Role.WORKER, size=1)
+    data_keys.ensure_data_keys(database, daemon.client, clock.now(), lambda *_: None)
+    database.close()
+    yield daemon
+    daemon.stop()
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def acquirer(tmp_path_factory):
+    """The sandbox acquirer, and the settings of a gateway that reaches it."""
+    directory = tmp_path_factory.mktemp("acquirer")
+    for name in ("secret", "callback"):
+        path = directory / name
+        path.write_text(f"made-for-this-test-{name}-0123456789abcdef\n")
+        path.chmod(0o600)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "rizzpay", "sandbox"),
+            *("--listen", f"127.0.0.1:{port}", "--data", str(directory / "data")),
+            *("--secret-file", str(directory / "secret"), "--hang-s", "3"),
+            *("--callback-secret-file", str(directory / "callback")),
+        ],
+        stdout=subprocess.DEVNULL,
+    )
+    _wait_for(port)
+    yield GatewaySettings(
+        kind="sandbox",
+        base_url=f"http://127.0.0.1:{port}",
+        livemode=False,
+        key_id="sandbox",
+        secret_file=str(directory / "secret"),
+        callback_secret_file=str(directory / "callback"),
+        answer_timeout_s=1.0,
+    )
+    process.terminate()
+    process.wait(timeout=10)
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise AssertionError("the sandbox acquirer did not start")
+
+
+@pytest.fixture(scope="session")
+def settings(postgres, valkey, hsmd, acquirer):
+    """The configuration of an installation made of these parts."""
+    return Config(
+        service=Service(
+            deployment="embedded",
+            run_dir=str(hsmd.directory),
+            public_url="https://127.0.0.1:8443",
+            data_dir=str(hsmd.directory),
+        ),
+        database=msgspec.structs.replace(postgres, pool_size=4),
+        cache=valkey,
+        hsm=hsmd.settings,
+        gateways={"sandbox": acquirer},
+    )
+
+
+@pytest.fixture(scope="session")
+def parts(settings):
+    """What the application works with."""
+    parts = composition.collaborators(settings)
+    yield parts
+    parts.database.close()
+    parts.cache.close()
+
+
+@pytest.fixture(scope="session")
+def application(settings, parts):
+    """The application itself."""
+    return composition.create_app(settings, parts)
+
+
+@pytest.fixture(scope="session")
+def operator(settings, hsmd):
+    """Merchants as the command line sees them: with the worker's role."""
+    database = Database(settings.database, Role.WORKER, size=1)
+    yield Merchants(database, envelope.load(database, HsmClient(hsmd.settings.socket)))
+    database.close()
+
+
+@pytest.fixture
+def new_client(application, operator):
+    """Make a merchant with a key; everything about both can be chosen."""
+
+    def make(
+        *,
+        merchant=None,
+        scopes=ALL,
+        allowed_cidrs=(),
+        livemode=False,
+        expires_at=None,
+        **about,
+    ) -> Client:
+        now = clock.now()
+        if merchant is None:
+            about = {
+                "tier": "enterprise",
+                "requests_per_minute": 600_000,
+                "collect_exemption": "ios",
+                **about,
+            }
+            merchant = operator.create(
+                NewMerchant(name="Shop", mcc="5411", **about), "operator:test", now
+            )
+        new = NewKey("test", tuple(scopes), tuple(allowed_cidrs), expires_at)
+        made = operator.create_key(Tenant(merchant.id, livemode), new, SCOPES, "operator:test", now)
+        client = Client(application, made.key.id, made.secret.reveal())
+        client.merchant = merchant
+        return client
+
+    return make
+
+
+@pytest.fixture
+def client(new_client):
+    """A merchant of this test's own, with every scope."""
+    return new_client()
