@@ -8,7 +8,7 @@ plain keys (`check_detail`), and a stored row is read as the text that PostgreSQ
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -93,30 +93,55 @@ def moment_text(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def fields(row: Row) -> dict[str, Any]:
+    """Return the fields that are hashed; raises ValueError when the detail is not JSON.
+
+    RecursionError too: nothing that we wrote is nested that deeply.
+    """
+    return {
+        "action": row.action,
+        "actor": row.actor,
+        "at": row.at,
+        "detail": json.loads(row.detail),
+        "id": row.id,
+        "livemode": row.livemode,
+        "merchant_id": row.merchant_id,
+        "object_id": row.object_id,
+        "request_id": row.request_id,
+        "xid": row.xid,
+    }
+
+
 def canonical(row: Row) -> bytes | None:
-    """Return the bytes that are hashed: RFC 8785 JSON of the row's ten fields.
+    """Return the bytes that are hashed: RFC 8785 JSON of the row's fields.
 
     None when the detail is not JSON that we could have written: then it was altered.
     """
     try:
-        detail = json.loads(row.detail)
-        text = _json(
-            {
-                "action": row.action,
-                "actor": row.actor,
-                "at": row.at,
-                "detail": detail,
-                "id": row.id,
-                "livemode": row.livemode,
-                "merchant_id": row.merchant_id,
-                "object_id": row.object_id,
-                "request_id": row.request_id,
-                "xid": row.xid,
-            }
-        )
-        return text.encode()
+        return _json(fields(row)).encode()
     except (ValueError, RecursionError):
         return None
+
+
+def export_line(link: Link, row: Row | None, checkpoint: Checkpoint | None) -> str:
+    """Return one position of the chain as a line of JSON for an outside verifier.
+
+    `row` is null when it is gone, and its detail the stored text when that is not JSON.
+    """
+    shown: dict[str, Any] = {"position": link.position, "hash": link.hash.hex(), "row": None}
+    if row is not None:
+        try:
+            shown["row"] = fields(row)
+        except (ValueError, RecursionError):
+            shown["row"] = fields(replace(row, detail="null")) | {"detail": row.detail}
+    if checkpoint is not None:
+        shown["checkpoint"] = {
+            "hash": checkpoint.hash.hex(),
+            "signed_at": checkpoint.signed_at,
+            "key_label": checkpoint.key_label,
+            "signature": checkpoint.signature.hex(),
+        }
+    return json.dumps(shown, ensure_ascii=False)
 
 
 def link_hash(previous: bytes, content: bytes) -> bytes:

@@ -6,7 +6,7 @@ row is sealed, and a checkpoint signed over it, the database's own walls protect
 can change it unnoticed who does not have the HSM.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -193,6 +193,13 @@ def verify(
         findings=tuple(findings),
         truncated=walk.truncated,
     )
+
+
+def export(database: Database, from_position: int = 1) -> Iterator[str]:
+    """Yield the sealed trail as lines of JSON, one a position, for a verifier outside."""
+    with database.transaction() as conn:
+        for step in store.walk(conn, from_position):
+            yield model.export_line(step.link, step.row, step.checkpoint)
 
 
 def _next_rows(conn: Connection, limit: int) -> list[Row]:

@@ -4,6 +4,7 @@ import pytest
 
 from rizzpay.infra.database import Database, Role
 from tests.store.seals import Keyring
+from tests.store.trails import SoftwareSigner, Trail
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +35,12 @@ def owner(postgres):
 def envelope():
     """Seals and opens under keys of this session."""
     return Keyring().envelope()
+
+
+@pytest.fixture
+def trail(worker, owner):
+    """An empty audit trail, signed by a key in memory; empty again afterwards."""
+    trail = Trail(worker, owner, SoftwareSigner())
+    trail.empty()
+    yield trail
+    trail.empty()
