@@ -226,7 +226,10 @@ class Worker:
         with self.parts.database.transaction() as conn:
             backlog = jobs.backlog(conn, now)
             matters = payments_store.count_open(conn)
+        trail = audit.status(self.parts.database, now)
         metrics.backlog(backlog, now)
+        metrics.AUDIT_UNSEALED.set(trail.unsealed)
+        metrics.AUDIT_UNSEALED_AGE.set(trail.oldest_unsealed_s or 0)
         metrics.OPEN.labels("payments_unknown").set(matters.payments_unknown)
         metrics.OPEN.labels("refunds_unknown").set(matters.refunds_unknown)
         metrics.OPEN.labels("review_cases").set(matters.cases)
@@ -240,8 +243,10 @@ class Worker:
 
     def _forget(self) -> None:
         keep = timedelta(seconds=self.parts.config.payments.idempotency_keep_s)
-        with self.parts.database.transaction() as conn:
-            idempotency.purge(conn, clock.now() - keep)
+        gone = 1
+        while gone:
+            with self.parts.database.transaction() as conn:
+                gone = idempotency.purge(conn, clock.now() - keep)
 
 
 def run(config: Config) -> None:

@@ -90,6 +90,17 @@ LEDGER_IMBALANCE = Gauge(
     multiprocess_mode="mostrecent",
 )
 
+AUDIT_UNSEALED = Gauge(
+    "rizzpay_audit_unsealed_rows",
+    "Rows of the audit trail that wait to be sealed",
+    multiprocess_mode="mostrecent",
+)
+AUDIT_UNSEALED_AGE = Gauge(
+    "rizzpay_audit_unsealed_seconds",
+    "Age of the oldest row that is not sealed",
+    multiprocess_mode="mostrecent",
+)
+
 _kinds_seen: set[str] = set()
 
 
