@@ -8,6 +8,7 @@ Exit status: 0 done, 1 refused or a check did not pass, 2 wrong use or wrong set
 """
 
 import importlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import click
 
 from rizzpay import __version__
 from rizzpay.core.errors import Misconfigured, RizzPayError, Unavailable
+from rizzpay.infra import log
 
 COMMANDS = {
     "serve": "rizzpay.commands.serve",
@@ -97,6 +99,8 @@ class LazyGroup(click.Group):
 @click.pass_context
 def main(ctx: click.Context, config: Path) -> None:
     """Run and look after a RizzPay installation."""
+    # What a command prints is its result; a service sets its own log up.
+    log.configure("warning", sys.stderr.buffer)
     ctx.obj = config
 
 

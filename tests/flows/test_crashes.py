@@ -115,6 +115,8 @@ def check_everything(appliance, database, journal: Journal) -> None:
             assert ours[answer.json()["id"]][2] in SETTLED
     done = really_done(appliance)
     for payment_id, row in ours.items():
+        if row[2] == "conflicted":  # another test's: the acquirer took another amount
+            continue
         theirs = done.get(payment_id)
         captured, refunded = (theirs.captured, theirs.refunded) if theirs else (0, 0)
         assert (row[3], row[4]) == (captured, refunded), f"{payment_id}: {row} but {theirs}"

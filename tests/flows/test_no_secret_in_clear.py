@@ -1,11 +1,10 @@
 """After a flow with card and personal data, no secret lies in clear anywhere on the disk."""
 
-import json
 import os
 import secrets
 from pathlib import Path
 
-from tests.flows.merchant import Merchant
+from tests.flows.merchant import open_shop
 
 
 def files_with(root: Path, needles: list[bytes]) -> dict[str, list[bytes]]:
@@ -28,8 +27,7 @@ def test_no_secret_in_database_cache_logs_or_wal(appliance, merchant, database):
     email, name = f"asha.{marker}@example.com", f"Asha {marker}"
     phone, vpa = "+9198" + str(int(marker, 16))[:8], f"asha{marker}@okbank"
     pan = "4539578763621486"
-    made = json.loads(appliance.rizzpay("merchants", "create", "--json", "--name", "Leak Shop"))
-    fresh = Merchant(appliance.credentials, key=(made["key_id"], made["key_secret"]))
+    fresh = open_shop(appliance, "Leak Shop")
     customer = {"name": name, "email": email, "phone": phone}
     paid = merchant.pay(10_000, customer=customer).json()
     assert paid["customer"]["email"] == email
@@ -47,7 +45,7 @@ def test_no_secret_in_database_cache_logs_or_wal(appliance, merchant, database):
         conn.execute("SELECT pg_current_wal_flush_lsn()")
     needles = [
         value.encode()
-        for value in (email, name, phone[1:], vpa, pan, made["key_secret"], endpoint["secret"])
+        for value in (email, name, phone[1:], vpa, pan, fresh.key[1], endpoint["secret"])
     ]
     appliance.flush_to_disk()
     leaks = files_with(appliance.data, needles)

@@ -21,7 +21,7 @@ def ready(merchant) -> dict:
 
 def test_everything_is_ready(merchant):
     found = ready(merchant)
-    assert (found["http"], found["status"]) == (200, "up")
+    assert (found["http"], found["status"]) == (200, "ready")
     assert {"postgresql", "cache", "hsm", "disk", "clock", "gateways"} <= set(found["checks"])
 
 
@@ -38,7 +38,7 @@ def test_a_daemon_that_stands_still_stops_no_payment(appliance, merchant):
     finally:
         os.kill(pid, signal.SIGCONT)
     end = time.monotonic() + 15
-    while ready(merchant)["status"] != "up":
+    while ready(merchant)["status"] != "ready":
         assert time.monotonic() < end
         time.sleep(0.2)
 
@@ -50,7 +50,7 @@ def test_a_daemon_killed_under_load_is_not_noticed_by_payments(appliance, mercha
         os.kill(old, signal.SIGKILL)
         wait_for_new(appliance, "hsmd", old)
     assert {answer.status for answer in load.journal.answers.values()} <= {201, 402}
-    assert ready(merchant)["status"] == "up"
+    assert ready(merchant)["status"] == "ready"
 
 
 def test_without_the_cache_limits_are_local_and_payments_go_on(appliance, merchant):

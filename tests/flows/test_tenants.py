@@ -1,20 +1,17 @@
 """Merchant A can neither see nor change anything of merchant B: by API, and by SQL."""
 
-import json
-
 import psycopg
 import pytest
 
 from rizzpay.core.tenant import Tenant
 from rizzpay.infra.database import Database, Role
-from tests.flows.merchant import Merchant
+from tests.flows.merchant import open_shop
 
 
 @pytest.fixture(scope="module")
 def other(appliance):
     """A second merchant, made as an operator makes one."""
-    made = json.loads(appliance.rizzpay("merchants", "create", "--json", "--name", "Other Shop"))
-    return Merchant(appliance.credentials, key=(made["key_id"], made["key_secret"])), made
+    return open_shop(appliance, "Other Shop")
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +52,16 @@ def belongings(merchant, appliance):
     ],
 )
 def test_what_is_not_yours_does_not_exist(other, belongings, method, path, body):
-    text = json.dumps(body).format(**belongings) if body and "payment_id" in body else None
-    data = text.encode() if text else body
-    answer = other[0].send(method, path.format(**belongings), data, key="foreign-key-0001" + method)
+    if body and "payment_id" in body:
+        body = {"payment_id": belongings["payment"]}
+    answer = other.send(method, path.format(**belongings), body, key="foreign-key-0001" + method)
     assert answer.status == 404, answer.body
 
 
 @pytest.mark.parametrize("path", ["payments", "refunds", "events", "webhook_endpoints"])
 def test_lists_show_only_ones_own(other, merchant, belongings, path):
     assert merchant.get(f"/v1/{path}").json()["data"]
-    assert other[0].get(f"/v1/{path}").json()["data"] == []
+    assert other.get(f"/v1/{path}").json()["data"] == []
 
 
 def test_the_foreign_object_is_as_it_was(merchant, belongings):
@@ -73,10 +70,10 @@ def test_the_foreign_object_is_as_it_was(merchant, belongings):
 
 
 def test_with_ones_own_setting_sql_shows_only_ones_own(settings, other, merchant, belongings):
-    mine = Tenant(other[1]["merchant_id"], livemode=False)
+    mine = Tenant(other.merchant_id, livemode=False)
     database = Database(settings.database, Role.APP, size=1)
     try:
-        other[0].pay(500)
+        other.pay(500)
         with database.transaction(mine) as conn:
             tables = conn.execute(
                 "SELECT table_name FROM information_schema.columns "
