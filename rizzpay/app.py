@@ -78,6 +78,13 @@ class Collaborators:
     payments: Payments
     resolver: Resolver
     webhooks: Webhooks
+    http: HttpClient
+
+    def close(self) -> None:
+        """Close every connection to the outside."""
+        self.http.close()
+        self.cache.close()
+        self.database.close()
 
 
 def create_app(config: Config, parts: Collaborators) -> App:
@@ -136,6 +143,7 @@ def collaborators(config: Config) -> Collaborators:
         payments=payments,
         resolver=Resolver(payments),
         webhooks=Webhooks(database, keys, config.webhooks, http),
+        http=http,
     )
 
 

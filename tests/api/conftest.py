@@ -2,15 +2,12 @@
 
 import base64
 import json
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import falcon.testing
@@ -21,13 +18,12 @@ from rizzpay import app as composition
 from rizzpay.config import Config, GatewaySettings, Service
 from rizzpay.core import clock
 from rizzpay.core.tenant import Tenant
-from rizzpay.infra import data_keys, envelope
+from rizzpay.infra import envelope
 from rizzpay.infra.database import Database, Role
 from rizzpay.infra.hsm.client import HsmClient
 from rizzpay.merchants.model import SCOPES, NewKey, NewMerchant
 from rizzpay.merchants.service import Merchants
 from tests.api import contract
-from tests.hsm.running import Hsmd
 
 START_S = 20.0
 ALL = tuple(sorted(SCOPES))
@@ -93,20 +89,6 @@ class Client:
 
 
 @pytest.fixture(scope="session")
-def hsmd(postgres):
-    """A daemon with a token that has every key, and the data keys wrapped by it."""
-    directory = Path(tempfile.mkdtemp(prefix="rzapi", dir="/tmp"))
-    directory.chmod(0o755)
-    daemon = Hsmd(directory, postgres).start().with_keys()
-    database = Database(postgres, Role.WORKER, size=1)
-    data_keys.ensure_data_keys(database, daemon.client, clock.now(), lambda *_: None)
-    database.close()
-    yield daemon
-    daemon.stop()
-    shutil.rmtree(directory)
-
-
-@pytest.fixture(scope="session")
 def acquirer(tmp_path_factory):
     """The sandbox acquirer, and the settings of a gateway that reaches it."""
     directory = tmp_path_factory.mktemp("acquirer")
@@ -150,18 +132,19 @@ def _wait_for(port: int) -> None:
 
 
 @pytest.fixture(scope="session")
-def settings(postgres, valkey, hsmd, acquirer):
+def settings(postgres, valkey, hsm, acquirer, tmp_path_factory):
     """The configuration of an installation made of these parts."""
+    directory = str(tmp_path_factory.mktemp("run"))
     return Config(
         service=Service(
             deployment="embedded",
-            run_dir=str(hsmd.directory),
+            run_dir=directory,
             public_url="https://127.0.0.1:8443",
-            data_dir=str(hsmd.directory),
+            data_dir=directory,
         ),
         database=msgspec.structs.replace(postgres, pool_size=4),
         cache=valkey,
-        hsm=hsmd.settings,
+        hsm=hsm,
         gateways={"sandbox": acquirer},
     )
 
@@ -171,8 +154,7 @@ def parts(settings):
     """What the application works with."""
     parts = composition.collaborators(settings)
     yield parts
-    parts.database.close()
-    parts.cache.close()
+    parts.close()
 
 
 @pytest.fixture(scope="session")
@@ -182,10 +164,10 @@ def application(settings, parts):
 
 
 @pytest.fixture(scope="session")
-def operator(settings, hsmd):
+def operator(settings):
     """Merchants as the command line sees them: with the worker's role."""
     database = Database(settings.database, Role.WORKER, size=1)
-    yield Merchants(database, envelope.load(database, HsmClient(hsmd.settings.socket)))
+    yield Merchants(database, envelope.load(database, HsmClient(settings.hsm.socket)))
     database.close()
 
 
