@@ -130,7 +130,13 @@ def status(config_path: Path, *, as_json: bool) -> None:
     required=True,
     help="The file to write; it must not exist.",
 )
-@click.option("--from-position", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--from-position",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Begin here.",
+)
 @AS_JSON
 @click.pass_obj
 def export(config_path: Path, *, output: Path, from_position: int, as_json: bool) -> None:
