@@ -1,11 +1,12 @@
 """`rizzpay sandbox`: runs the sandbox acquirer in this process until it is told to stop."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from rizzpay.config import read_secret
-from rizzpay.core.errors import Misconfigured
 from rizzpay.sandbox.server import serve
 from rizzpay.sandbox.settings import Settings
 
@@ -13,8 +14,29 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 PORT_MAX = 65_535
 
 
+class Address(click.ParamType[tuple[str, int]]):
+    """HOST:PORT; an IPv6 host stands in brackets."""
+
+    name = "host:port"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """Return host and port."""
+        host, _, port = str(value).rpartition(":")
+        if not host or not port.isdigit() or int(port) > PORT_MAX:
+            self.fail("it is HOST:PORT, as in 127.0.0.1:8090", param, ctx)
+        return host.strip("[]"), int(port)
+
+
 @click.command("sandbox")
-@click.option("--listen", default="127.0.0.1:8090", show_default=True, help="HOST:PORT.")
+@click.option(
+    "--listen",
+    type=Address(),
+    default="127.0.0.1:8090",
+    show_default=True,
+    help="Where to listen; port 0 takes a free one.",
+)
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
@@ -26,45 +48,75 @@ PORT_MAX = 65_535
 @click.option(
     "--callback-secret-file", type=FILE, required=True, help="What callbacks are signed with."
 )
-@click.option("--callback-ca-file", type=FILE, help="Authorities of callbacks over https.")
+@click.option(
+    "--callback-ca-file",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Authorities of callbacks over https, beside the system's.",
+)
 @click.option(
     "--callback-url-prefix",
+    "callback_url_prefixes",
     multiple=True,
     help="Where callbacks may go; repeatable. Default: loopback only.",
 )
 @click.option("--public-url", default="", help="Base of hosted pages. Default: http://LISTEN.")
-@click.option("--latency-ms", type=click.IntRange(0, 60_000), default=0, show_default=True)
-@click.option("--slow-ms", type=click.IntRange(0, 600_000), default=2000, show_default=True)
-@click.option("--hang-s", type=click.FloatRange(0, 3600), default=30.0, show_default=True)
-@click.option("--approve-after-ms", type=click.IntRange(0, 600_000), default=300, show_default=True)
-@click.option("--late-after-s", type=click.FloatRange(0, 864_000), default=900.0, show_default=True)
+@click.option(
+    "--latency-ms",
+    type=click.IntRange(0, 60_000),
+    default=0,
+    show_default=True,
+    help="Every request waits so long before it is acted on.",
+)
+@click.option(
+    "--slow-ms",
+    type=click.IntRange(0, 600_000),
+    default=2000,
+    show_default=True,
+    help="How slow the magic value slow is.",
+)
+@click.option(
+    "--hang-s",
+    type=click.FloatRange(0, 3600),
+    default=30.0,
+    show_default=True,
+    help="How long a magic time-out keeps the connection open.",
+)
+@click.option(
+    "--approve-after-ms",
+    type=click.IntRange(0, 600_000),
+    default=300,
+    show_default=True,
+    help="When a collect request is approved.",
+)
+@click.option(
+    "--late-after-s",
+    type=click.FloatRange(0, 864_000),
+    default=900.0,
+    show_default=True,
+    help="When a late authorisation comes.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Say that it is ready in JSON.")
 def command(
     *,
-    listen: str,
-    data: Path,
+    listen: tuple[str, int],
     secret_file: Path,
     callback_secret_file: Path,
-    callback_ca_file: Path | None,
-    callback_url_prefix: tuple[str, ...],
-    **plain: float | str,
+    as_json: bool,
+    **others: Any,
 ) -> None:
     """Run the sandbox acquirer: it behaves like a bank and moves no money.
 
     Prints `ready URL` when it listens. GET / of that URL lists the magic values.
     """
-    host, colon, port = listen.rpartition(":")
-    if not (colon and port.isdigit() and int(port) <= PORT_MAX):
-        raise Misconfigured("--listen is HOST:PORT, as in 127.0.0.1:8090")
-    if callback_ca_file is not None and not callback_ca_file.is_file():
-        raise Misconfigured(f"--callback-ca-file {callback_ca_file} does not exist")
     settings = Settings(
-        host=host.strip("[]"),
-        port=int(port),
-        data=data,
+        host=listen[0],
+        port=listen[1],
         secret=read_secret(str(secret_file)),
         callback_secret=read_secret(str(callback_secret_file)),
-        callback_ca_file=str(callback_ca_file or ""),
-        callback_url_prefixes=callback_url_prefix,
-        **plain,  # type: ignore[arg-type]  # click has checked names and types
+        **others,  # click has checked their names and types
     )
-    serve(settings)
+
+    def ready(url: str) -> None:
+        print(json.dumps({"event": "ready", "url": url}) if as_json else f"ready {url}", flush=True)
+
+    serve(settings, ready)

@@ -134,6 +134,7 @@ class _Wire:
 
     def settimeout(self, seconds: float | None) -> None:
         """Leave the deadline in force, whatever http.client wishes."""
+        del seconds
 
     def fileno(self) -> int:
         """Return the descriptor, for a look whether the server has hung up."""

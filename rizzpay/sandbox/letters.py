@@ -124,7 +124,7 @@ class Letter:
 class Post:
     """Sends from native threads; each thread keeps one connection for each receiver."""
 
-    def __init__(self, ca_file: str) -> None:
+    def __init__(self, ca_file: str | None) -> None:
         """`ca_file` is trusted beside the system's authorities."""
         self._context = ssl.create_default_context()
         if ca_file:

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 
 import falcon
@@ -87,8 +88,8 @@ def create_app(sandbox: Sandbox, settings: Settings) -> falcon.App[falcon.Reques
     return app
 
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; raises Misconfigured when it cannot start."""
+def serve(settings: Settings, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; `ready` is told the URL. Raises Misconfigured at the start."""
     listener = _listen(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -108,7 +109,7 @@ def serve(settings: Settings) -> None:
     server.start()
     worker = gevent.spawn(sandbox.work)
     worker.link_exception(lambda _: stop.set())
-    print(f"ready {address}", flush=True)
+    ready(address)
     stop.wait()
     server.stop(timeout=STOP_S)
     worker.kill()

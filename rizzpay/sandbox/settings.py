@@ -16,7 +16,7 @@ class Settings:
     key_id: str
     secret: Secret[str]
     callback_secret: Secret[str]
-    callback_ca_file: str = ""
+    callback_ca_file: str | None = None
     callback_url_prefixes: tuple[str, ...] = ()  # none: only loopback hosts
     public_url: str = ""  # of the hosted pages; empty: the address that is listened on
     latency_ms: int = 0
