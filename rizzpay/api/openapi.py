@@ -197,13 +197,18 @@ def _responses(route: Route, references: dict[type, dict[str, Any]]) -> dict[str
         if route.operation in LINKS:
             response["links"] = _links(route.operation)
         responses[str(status)] = response
-    for status in sorted({CATALOG[code].status for code in route.codes}):
-        codes = [code for code in route.codes if CATALOG[code].status == status]
+    for status in sorted({status for code in route.codes for status in _statuses(code)}):
+        codes = [code for code in route.codes if status in _statuses(code)]
         refused = _refused(codes, references[ErrorAnswer])
         if str(status) in responses:  # readiness answers 503 with its own object
             continue
         responses[str(status)] = refused
     return responses
+
+
+def _statuses(code: str) -> set[int]:
+    """Return with which statuses a code comes: the proxy breaks off with two."""
+    return {502, 504} if code == "interrupted" else {CATALOG[code].status}
 
 
 def _refused(codes: list[str], reference: dict[str, Any]) -> dict[str, Any]:

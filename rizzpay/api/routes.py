@@ -21,6 +21,9 @@ PAYMENT = {
     "customer": {"name": "Asha Rao", "email": "asha@example.com", "phone": "+919876543210"},
 }
 
+# What HAProxy in front of the service refuses by itself, with the same object.
+PROXY = ("request_timeout", "rate_limited", "unavailable", "interrupted")
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -57,10 +60,10 @@ class Route:
     def codes(self) -> tuple[str, ...]:
         """Return every code that this route can refuse with."""
         found = [*self.refusals, "method_not_allowed", "internal_error", "malformed_request"]
-        found += ["invalid_request", "pan_not_accepted", "cvv_not_accepted"]
+        found += ["invalid_request", "pan_not_accepted", "cvv_not_accepted", *PROXY]
         if self.scope is not None:
-            found += ["unauthenticated", "ip_not_allowed", "insufficient_scope", "rate_limited"]
-            found += ["merchant_suspended", "unavailable"]
+            found += ["unauthenticated", "ip_not_allowed", "insufficient_scope"]
+            found.append("merchant_suspended")
         if self.body is not None:
             found += ["malformed_json", "body_too_large", "unsupported_media_type"]
         if self.idempotency == "required":
@@ -153,8 +156,8 @@ EVENTS = (
     Route(
         "POST", "/v1/events/{event_id}/replay", "replayEvent",
         "Send an event again to every endpoint that wants it", "replay",
-        {201: objects.ReplayObject}, "webhooks:write", body=schemas.NoBody, body_optional=True,
-        refusals=("event_not_found",),
+        {201: objects.ReplayObject}, "webhooks:write", body=schemas.ReplayBody, body_optional=True,
+        refusals=("event_not_found", "webhook_endpoint_not_found", "endpoint_disabled"),
     ),
 )  # fmt: skip
 
@@ -235,7 +238,7 @@ SERVICE = (
     Route(
         "POST", "/webhooks/{gateway}", "receiveCallback", "Callback of a gateway", "callbacks",
         {200: objects.ReceivedObject}, raw_body=True,
-        refusals=("not_found", "callback_rejected", "body_too_large", "unavailable"),
+        refusals=("not_found", "callback_rejected", "body_too_large"),
     ),
     Route("GET", "/health/live", "live", "Does the process answer?", "live",
           {200: objects.LiveObject}),

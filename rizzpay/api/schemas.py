@@ -186,6 +186,12 @@ class WebhookEndpointChange(_Strict, frozen=True, kw_only=True):
     status: Literal["enabled", "disabled"] | UnsetType = UNSET
 
 
+class ReplayBody(_Strict, frozen=True, kw_only=True):
+    """To one endpoint, whatever types it asked for; or to all that take the event."""
+
+    endpoint_id: Annotated[str, Meta(pattern="^whe_[0-9A-HJKMNP-TV-Z]{26}$")] | None = None
+
+
 class PageQuery(_Strict, frozen=True, kw_only=True):
     """A page of a list, newest first."""
 

@@ -69,7 +69,12 @@ class Client:
             body = body if isinstance(body, bytes) else json.dumps(body).encode()
         path, _, query = path.partition("?")
         result = self._client.simulate_request(
-            method, path, query_string=query, body=body, headers=sent, extras=env or {}
+            method,
+            path,
+            query_string=query,
+            body=body,
+            headers=sent,
+            extras={"REMOTE_ADDR": "127.0.0.1", **(env or {})},
         )
         answer = Answer(result.status_code, dict(result.headers), result.content)
         contract.check(method, path, answer)

@@ -113,6 +113,17 @@ def test_an_event_is_sent_again_on_demand(client):
     assert listed["data"] == [delivery]
 
 
+def test_an_event_is_sent_again_to_one_endpoint_that_is_enabled(client):
+    other = endpoint(client, event_types=["refund.*"]).json()["id"]
+    client.pay()
+    path = f"/v1/events/{client.get('/v1/events').json()['data'][0]['id']}/replay"
+    [delivery] = client.send("POST", path, {"endpoint_id": other}).json()["deliveries"]
+    assert delivery["endpoint_id"] == other
+    client.send("PATCH", f"/v1/webhook_endpoints/{other}", {"status": "disabled"})
+    answer = client.send("POST", path, {"endpoint_id": other})
+    assert (answer.status, answer.code) == (409, "endpoint_disabled")
+
+
 def test_deliveries_are_paged(client):
     wanted = endpoint(client).json()
     client.pay()

@@ -6,7 +6,7 @@ from rizzpay.api.answers import send
 from rizzpay.api.facts import ApiRequest
 from rizzpay.api.objects import EventData, EventList, EventObject, ReplayObject
 from rizzpay.api.resources.deliveries import author_of, delivery
-from rizzpay.api.schemas import EventsQuery
+from rizzpay.api.schemas import EventsQuery, ReplayBody
 from rizzpay.core import clock
 from rizzpay.core.clock import unix_s
 from rizzpay.webhooks.model import Event
@@ -54,8 +54,9 @@ class ReplayResource:
         self._webhooks = webhooks
 
     def on_post(self, req: ApiRequest, resp: falcon.Response, event_id: str) -> None:
-        """Make a new delivery to every endpoint that takes the event's type."""
-        made = self._webhooks.replay(author_of(req), event_id, None, clock.now())
+        """Make new deliveries."""
+        endpoint_id = req.checked_body(ReplayBody).endpoint_id
+        made = self._webhooks.replay(author_of(req), event_id, endpoint_id, clock.now())
         shown = ReplayObject(
             livemode=req.caller.tenant.livemode,
             event_id=event_id,
