@@ -17,6 +17,7 @@ from typing import Self
 import pytest
 
 from rizzpay.audit import service as audit
+from rizzpay.core import clock
 from rizzpay.ledger import service as ledger
 from tests.flows.merchant import Merchant, Response
 from tests.flows.sandbox_books import really_done
@@ -135,7 +136,7 @@ def check_everything(appliance, database, journal: Journal) -> None:
             " WHERE e.object_id = p.id AND e.type = 'payment.captured')"
         ).fetchall()
     assert (gaps, unsaid) == ([], [])
-    assert audit.verify(database, appliance.audit_public_keys()).ok
+    assert audit.verify(database, appliance.audit_public_keys(), clock.now()).ok
 
 
 def kill(pid: int) -> None:

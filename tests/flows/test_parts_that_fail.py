@@ -22,7 +22,8 @@ def ready(merchant) -> dict:
 def test_everything_is_ready(merchant):
     found = ready(merchant)
     assert (found["http"], found["status"]) == (200, "ready")
-    assert {"postgresql", "cache", "hsm", "disk", "clock", "gateways"} <= set(found["checks"])
+    assert {"postgresql", "cache", "hsm", "disk", "clock"} <= set(found["checks"])
+    assert found["gateways"]["sandbox"]["state"] == "up"
 
 
 def test_a_daemon_that_stands_still_stops_no_payment(appliance, merchant):
@@ -66,15 +67,26 @@ def test_without_the_cache_limits_are_local_and_payments_go_on(appliance, mercha
         os.kill(pid, signal.SIGCONT)
 
 
-def test_the_event_loop_is_never_held_up(appliance, merchant):
+def stalls(merchant) -> dict[str, float]:
+    """Return how many looks at the event loop there were, and how many were in time."""
+    text = merchant.get("/metrics").body.decode()
+    in_time = re.search(
+        rf'^rizzpay_hub_stall_seconds_bucket{{le="{HUB_STALL_MAX_S}"}} ([0-9.e+]+)$',
+        text,
+        re.MULTILINE,
+    )
+    looks = re.search(r"^rizzpay_hub_stall_seconds_count ([0-9.e+]+)$", text, re.MULTILINE)
+    return {"looks": float(looks[1]), "late": float(looks[1]) - float(in_time[1])}
+
+
+def test_the_event_loop_is_not_held_up_under_load(appliance, merchant):
+    merchant.pay()  # a worker's first request reads modules and opens connections
+    before = stalls(merchant)
     with Load(merchant):
         pass
-    text = merchant.get("/metrics").body.decode()
-    longest = re.search(
-        r"^rizzpay_hub_stall_seconds_max(?:\{[^}]*\})? ([0-9.e+-]+)$", text, re.MULTILINE
-    )
-    assert longest is not None, "the gauge is missing"
-    assert float(longest[1]) <= HUB_STALL_MAX_S
+    after = stalls(merchant)
+    assert after["looks"] - before["looks"] > 500
+    assert after["late"] - before["late"] == 0
 
 
 def test_metrics_are_complete_across_workers(merchant):
