@@ -29,7 +29,7 @@ from rizzpay.infra.hsm.client import HsmClient
 from rizzpay.infra.http_client import HttpClient
 from rizzpay.infra.jobs import Done, Job, Verdict
 from rizzpay.ledger import service as ledger
-from rizzpay.payments import store as payments_store
+from rizzpay.payments import resolving
 from rizzpay.payments.asking import Asker
 from rizzpay.payments.model import Clocks
 from rizzpay.payments.resolving import Resolver
@@ -225,7 +225,7 @@ class Worker:
         now = clock.now()
         with self.parts.database.transaction() as conn:
             backlog = jobs.backlog(conn, now)
-            matters = payments_store.count_open(conn)
+            matters = resolving.open_matters(conn)
         trail = audit.status(self.parts.database, now)
         metrics.backlog(backlog, now)
         metrics.AUDIT_UNSEALED.set(trail.unsealed)

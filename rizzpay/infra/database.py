@@ -15,7 +15,7 @@ from enum import StrEnum
 import psycopg
 from gevent.lock import BoundedSemaphore
 from psycopg.conninfo import make_conninfo
-from psycopg.errors import Diagnostic
+from psycopg.errors import DeadlockDetected, Diagnostic, SerializationFailure
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGconn
 from psycopg.rows import TupleRow
@@ -25,6 +25,8 @@ from rizzpay.config import DatabaseSettings, read_secret
 from rizzpay.core.errors import Unavailable
 from rizzpay.core.tenant import Tenant
 
+# The server broke the transaction off for the sake of another one; the same may work now.
+CONFLICTS = (DeadlockDetected, SerializationFailure)
 WAIT_S = 5.0  # how long a request may wait for a connection before it is told 503
 
 SET_TENANT = """

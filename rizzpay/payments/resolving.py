@@ -21,6 +21,7 @@ from rizzpay.gateways.port import (
     Unknown,
 )
 from rizzpay.idempotency.model import Answer
+from rizzpay.infra.database import Connection
 from rizzpay.infra.jobs import Again, Done, Job, Verdict
 from rizzpay.payments import authorizing, capturing, refunding, store
 from rizzpay.payments.capturing import EXPIRED_NOTE
@@ -280,6 +281,11 @@ class _Conclusion:
                 return authorizing.conclude(snapshot, self.object_id, self.outcome, context)
             case AttemptKind.CAPTURE | AttemptKind.VOID:
                 return capturing.conclude(snapshot, self.object_id, self.outcome, context)
+
+
+def open_matters(conn: Connection) -> store.OpenMatters:
+    """Return how much of all merchants is not settled: for metrics, in the worker's role."""
+    return store.count_open(conn)
 
 
 def _claimed_object(snapshot: Snapshot, settles: str | None) -> str | None:

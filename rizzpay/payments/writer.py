@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gevent
-import psycopg
 from gevent.event import AsyncResult, Event
 
 from rizzpay.audit import service as audit
@@ -27,7 +26,7 @@ from rizzpay.core.tenant import Tenant
 from rizzpay.idempotency import service as idempotency
 from rizzpay.idempotency.model import Answer, Claim, InProgress, Mismatch, Replay, Won
 from rizzpay.infra import jobs, log, metrics
-from rizzpay.infra.database import Connection, Database
+from rizzpay.infra.database import CONFLICTS, Connection, Database
 from rizzpay.infra.envelope import Envelope
 from rizzpay.ledger import service as ledger
 from rizzpay.payments import store
@@ -153,7 +152,7 @@ class Writer:
                 item.outcome, item.changes, item.after = None, None, None
             try:
                 self._transact(batch)
-            except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
+            except CONFLICTS as error:
                 if tried == DEADLOCK_TRIES:
                     return error
             except Exception as error:  # noqa: BLE001 - one of the loops: every waiter is told

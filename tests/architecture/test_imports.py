@@ -28,6 +28,14 @@ TRESPASSES = {
     "urllib3 has its room: the HTTP client": ("webhooks/__init__.py", "urllib3"),
     "structlog has its room: the log": ("infra/jobs.py", "structlog"),
     "prometheus_client has its room: the metrics": ("api/__init__.py", "prometheus_client"),
+    "cryptography has its rooms: infra, and who verifies the trail": (
+        "webhooks/__init__.py",
+        "cryptography",
+    ),
+    "gevent has its rooms: entry points, infra, the writer and the sandbox server": (
+        "api/__init__.py",
+        "gevent",
+    ),
     "Only the catalog knows the connectors; they do not know each other": (
         "payments/__init__.py",
         "rizzpay.gateways.sandbox",
