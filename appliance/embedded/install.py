@@ -26,8 +26,9 @@ def main() -> None:
     arguments = sys.argv[1:]
     if arguments not in ([], ["--dev"]):
         _give_up("script/bootstrap takes --dev or nothing")
-    if sys.version_info < (3, 11):
-        _give_up(f"RizzPay needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}")
+    if sys.version_info < (3, 11):  # noqa: UP036 - any Python may be asked to run this
+        version = sys.version.split()[0]
+        _give_up(f"RizzPay needs Python 3.11 or newer; {sys.executable} is {version}")
     _install_packages(_missing_packages())
     with (ROOT / LOCKS["server"]).open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would disturb each other

@@ -75,7 +75,7 @@ def command(haproxy: Path, directory: Path) -> tuple[str, ...]:
     """Return the command line: in the foreground, one process."""
     files = ("haproxy.cfg", "servers.cfg")
     named = [part for name in files for part in ("-f", str(directory / name))]
-    return (str(haproxy), "-db", "-q", *named)
+    return (str(haproxy), "-db", *named)
 
 
 def environment(front: Front, directory: Path) -> dict[str, str]:

@@ -243,25 +243,32 @@ class Start:
     def _write_credentials(
         self, addresses: Addresses, ca_file: Path, credentials: merchant.Credentials
     ) -> None:
-        families = self.supervisor.pids()
-        apis = [pids for name, pids in families.items() if name.startswith("api-")]
-        others = {
-            name: pids[0] for name, pids in families.items() if pids and not name.startswith("api-")
-        }
         found = {
             "base_url": addresses.api,
             "ca_file": str(ca_file),
             **asdict(credentials),
             "sandbox_url": addresses.sandbox,
             "webhook_url_hint": f"{addresses.sandbox}/inbox/demo",
-            "pids": {
-                "supervisor": os.getpid(),
-                "api": [pid for pids in apis for pid in pids[1:]],
-                "api_arbiters": [pids[0] for pids in apis if pids],
-                **others,
-            },
+            "pids": shown_pids(self.supervisor.pids()),
         }
         layout.write_private(self.place.credentials, json.dumps(found, indent=2) + "\n")
+
+
+def shown_pids(families: dict[str, list[int]]) -> dict[str, int | list[int]]:
+    """Return the process ids for credentials.json; empty when nothing runs any more.
+
+    `api` are the workers that serve, in the order of their sockets; `api_arbiters` are the
+    processes that started them and start them again.
+    """
+    if not families:
+        return {}
+    apis = [pids for name, pids in families.items() if name.startswith("api-")]
+    return {
+        "supervisor": os.getpid(),
+        "api": [pid for pids in apis for pid in pids[1:]],
+        "api_arbiters": [pids[0] for pids in apis if pids],
+        **{name: pids[0] for name, pids in families.items() if pids and name[:4] != "api-"},
+    }
 
 
 class _UnixConnection(http.client.HTTPConnection):

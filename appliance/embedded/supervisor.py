@@ -94,6 +94,7 @@ class Supervisor:
                 if not child.wait_or_kill():
                     self.say(child.program.name, "did not stop by itself and was killed")
         self.children.clear()
+        self.remember()
         self.record.unlink(missing_ok=True)
 
     def pids(self) -> dict[str, list[int]]:
