@@ -237,3 +237,19 @@ def test_a_report_of_endless_damage_has_an_end():
         walk.step(*step)
     assert len(walk.finish()) == FINDINGS_MAX
     assert walk.truncated
+
+
+def test_an_exported_line_has_what_was_hashed():
+    (link, row, made) = chain(3)[2]
+    line = json.loads(model.export_line(link, row, made))
+    assert line["position"] == 3
+    assert line["hash"] == line["checkpoint"]["hash"] == link.hash.hex()
+    text = json.dumps(line["row"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert text.encode() == model.canonical(row)
+
+
+def test_a_row_that_is_gone_or_garbled_is_exported_as_such():
+    (link, row, _) = chain(1)[0]
+    assert json.loads(model.export_line(link, None, None))["row"] is None
+    garbled = json.loads(model.export_line(link, replace(row, detail="{"), None))
+    assert (garbled["row"]["detail"], garbled["row"]["id"]) == ("{", row.id)
