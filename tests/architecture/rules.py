@@ -225,7 +225,7 @@ def no_machine_is_named(source: Source) -> Findings:
 
 
 def no_module_is_dead(sources: list[Source]) -> Findings:
-    """Every shipped module is imported, named in a string, or a program (`__main__`, scripts)."""
+    """Every shipped module is imported, started by name or path, or a `__main__`."""
     shipped = {
         s.module: s for s in sources if s.suffix == ".py" and s.path.startswith(("rizzpay/", "app"))
     }
@@ -236,7 +236,8 @@ def no_module_is_dead(sources: list[Source]) -> Findings:
             continue
         if any(other.startswith(module + ".") for other in shipped):
             continue
-        if not re.search(rf"[\"' =]{re.escape(module)}[\"':\s]", named):
+        spellings = f"{re.escape(module)}|{re.escape(shipped[module].path)}"
+        if not re.search(rf"[\"' =]({spellings})[\"':\s]", named):
             yield f"{module} is imported by nobody"
 
 

@@ -82,8 +82,11 @@ def test_a_dead_module_would_be_found():
     user = Source("rizzpay/__main__.py", "from rizzpay import used\n")
     named = Source("rizzpay/named.py", '"""Named by a unit."""\n')
     unit = Source("appliance/systemd/x.service", "ExecStart=python -m rizzpay.named\n")
+    script = Source("script/x", "python3 rizzpay/started.py --fast\n")
+    started = Source("rizzpay/started.py", '"""Started by its path."""\n')
     dead = Source("rizzpay/dead.py", '"""Imports itself."""\nfrom rizzpay import dead\n')
-    found = list(rules.no_module_is_dead([used, user, named, unit, dead]))
+    house = [used, user, named, unit, started, script, dead]
+    found = list(rules.no_module_is_dead(house))
     assert found == ["rizzpay.dead is imported by nobody"]
 
 
