@@ -17,7 +17,7 @@ SEPARATOR = "\x1e"  # ASCII record separator: stands before the output of each s
 TIMEOUT_S = 110
 # What a document shows and another test runs: starting and installing the whole thing.
 ELSEWHERE = {
-    "script/bootstrap": "tests/appliance installs from nothing",
+    "script/bootstrap": "script/test begins with it",
     "script/server": "the fixture `appliance` is that",
     "script/test": "this is that",
     "script/lint": "tests/architecture/test_linters.py",
