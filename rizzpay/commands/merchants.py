@@ -7,6 +7,7 @@ is made; nobody can show it again.
 import getpass
 import json
 import os
+import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from rizzpay.infra.database import Database, Role
 from rizzpay.infra.hsm.client import HsmClient
 from rizzpay.merchants.model import SCOPES, TIERS, ApiKey, NewKey, NewMerchant
 from rizzpay.merchants.service import Merchants
+from rizzpay.upi.model import is_vpa
 
 Line = dict[str, Any]
 
@@ -60,6 +62,18 @@ def open_desk(config_path: Path) -> Desk:
     )
 
 
+def _mcc(_: click.Context, __: click.Parameter, code: str) -> str:
+    if not re.fullmatch(r"[0-9]{4}", code):
+        raise click.BadParameter("four digits, as in 5411")
+    return code
+
+
+def _vpa(_: click.Context, __: click.Parameter, vpa: str | None) -> str | None:
+    if vpa is not None and not is_vpa(vpa):
+        raise click.BadParameter("name@handle")
+    return vpa
+
+
 @click.group("merchants")
 def command() -> None:
     """Set merchants up, suspend them, give them tiers and keys."""
@@ -67,7 +81,9 @@ def command() -> None:
 
 @command.command("create")
 @click.option("--name", required=True, help="What payers see.")
-@click.option("--mcc", required=True, help="Merchant category code, four digits (ISO 18245).")
+@click.option(
+    "--mcc", required=True, callback=_mcc, help="Merchant category code, four digits (ISO 18245)."
+)
 @TIER
 @PER_MINUTE
 @click.option(
@@ -96,13 +112,11 @@ def command() -> None:
     type=click.Choice(["mcc_6012", "mcc_6211", "ios", "erupi", "pa_cb", "mandate_ops"]),
     help="Why UPI collect is permitted; leave out when it is not.",
 )
-@click.option("--upi-vpa", help="The VPA that UPI payments go to.")
+@click.option("--upi-vpa", callback=_vpa, help="The VPA that UPI payments go to.")
 @AS_JSON
 @click.pass_obj
 def create(config_path: Path, /, *, as_json: bool, **wanted: Any) -> None:
     """Set a merchant up. It has no key yet: make one with `keys create`."""
-    if not (wanted["mcc"].isascii() and wanted["mcc"].isdigit() and len(wanted["mcc"]) == 4):  # noqa: PLR2004 - ISO 18245
-        raise click.BadParameter("four digits, as in 5411", param_hint="--mcc")
     desk = open_desk(config_path)
     merchant = desk.merchants.create(NewMerchant(**wanted), desk.actor, clock.now())
     _show(asdict(merchant), as_json=as_json)
