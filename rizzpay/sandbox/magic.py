@@ -17,6 +17,7 @@ class Transport(StrEnum):
     LOST = "lost"  # acted on, never answered
     DROPPED = "dropped"  # neither acted on nor answered
     BROKEN = "broken"  # acted on, answered with HTTP 500
+    REFUSED = "refused"  # not acted on, answered with HTTP 429
 
 
 class Course(StrEnum):
@@ -49,6 +50,7 @@ DECLINE = Script("declined", decline="declined")
 LOST = Script("done, but no answer comes back", transport=Transport.LOST)
 DROPPED = Script("never arrives: no answer, nothing is done", transport=Transport.DROPPED)
 BROKEN = Script("done, but the answer is HTTP 500", transport=Transport.BROKEN)
+REFUSED = Script("not taken in: HTTP 429", transport=Transport.REFUSED)
 SLOW = Script("approved after 2 seconds", transport=Transport.SLOW)
 DUPLICATE = Script("approved, and the same callback comes twice", copies=2)
 LATE = Script("declined first, approved later", decline="issuer_timeout", late=True)
@@ -86,6 +88,7 @@ TOKENS: Mapping[str, Script] = {
     "tok_timeout_success": LOST,
     "tok_timeout_nothing": DROPPED,
     "tok_error_success": BROKEN,
+    "tok_rate_limited": REFUSED,
     "tok_duplicate_callback": DUPLICATE,
     "tok_late_authorization": LATE,
     "tok_wrong_amount": WRONG_AMOUNT,

@@ -13,7 +13,7 @@ from rizzpay.sandbox.magic import Transport
 from rizzpay.sandbox.records import Records
 from rizzpay.sandbox.settings import Settings
 from rizzpay.sandbox.silence import keep_silent
-from rizzpay.sandbox.wire import CaptureIn, ChargeIn, EnquiryIn, RefundIn, VoidIn, parse
+from rizzpay.sandbox.wire import CaptureIn, ChargeIn, EnquiryIn, RefundIn, Refused, VoidIn, parse
 
 PAGE_MAX = 1000
 
@@ -41,6 +41,8 @@ class Operations:
             delay_ms += self._settings.slow_ms
         if delay_ms:
             gevent.sleep(delay_ms / 1000)
+        if transport is Transport.REFUSED:
+            raise Refused(429, "too_many_requests", "Made to refuse by a magic value.")
         if transport is Transport.DROPPED:
             keep_silent(req, self._settings.hang_s)
             return

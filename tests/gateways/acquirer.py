@@ -23,7 +23,7 @@ from rizzpay.infra.http_client import HttpClient
 KEYS = Keys("test-key", Secret("request-secret-of-the-test"), Secret("callback-secret-of-the-test"))
 FAST = {
     "--approve-after-ms": "40",
-    "--late-after-s": "0.3",
+    "--late-after-s": "0.5",
     "--slow-ms": "300",
     "--hang-s": "5",
     "--key-id": KEYS.key_id,
@@ -77,8 +77,8 @@ class Acquirer:
         self._http.close()
 
     def gateway(self, **settings) -> SandboxGateway:
-        """Return a connector to it; time-outs after 0.4 s unless told otherwise."""
-        values = {"answer_timeout_s": 0.4, "connect_timeout_s": 1.0, **settings}
+        """Return a connector to it; time-outs after 0.8 s unless told otherwise."""
+        values = {"answer_timeout_s": 0.8, "connect_timeout_s": 1.0, **settings}
         keys = values.pop("keys", KEYS)
         configured = GatewaySettings(
             kind="sandbox", base_url=self.url, livemode=False, key_id="", secret_file="",

@@ -162,7 +162,7 @@ def test_a_full_backlog_is_not_sent_after_the_connect_time(client):
         started = time.monotonic()
         with pytest.raises(NotSent):
             send(client, f"http://127.0.0.1:{listener.getsockname()[1]}", connect_timeout_s=0.3)
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 2.5
         for extra in waiting:
             extra.close()
 
@@ -245,7 +245,7 @@ def test_a_handshake_that_drips_ends_at_the_deadline(client):
     started = time.monotonic()
     with RawServer(behave) as server, pytest.raises(NotSent):
         send(client, server.url.replace("http:", "https:"), connect_timeout_s=0.4)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 2.5
 
 
 # --------------------------------------------------------------------------- kept connections
@@ -326,7 +326,7 @@ def one(path):
 started = time.monotonic()
 jobs = [gevent.spawn(one, "/") for _ in range(20)]
 gevent.joinall(jobs, raise_error=True)
-assert time.monotonic() - started < 1.5, "greenlets waited for each other"
+assert time.monotonic() - started < 2.5, "greenlets waited for each other"
 assert {job.value for job in jobs} == {b"slow"}
 
 killed = gevent.spawn(one, "/")

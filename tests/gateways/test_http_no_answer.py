@@ -64,7 +64,7 @@ def test_a_broken_answer_is_no_answer_within_the_deadline(client, behave):
     started = time.monotonic()
     with RawServer(behave) as server, pytest.raises(NoAnswer):
         send(client, server.url, max_body_bytes=1000)
-    assert time.monotonic() - started < 1.2
+    assert time.monotonic() - started < 2.5
 
 
 def test_a_reset_in_the_middle_of_the_request_is_no_answer(client):
@@ -83,7 +83,7 @@ def test_a_server_that_stops_reading_is_no_answer_at_the_deadline(client):
     started = time.monotonic()
     with RawServer(behave) as server, pytest.raises(NoAnswer):
         send(client, server.url, body=b"x" * 20_000_000)
-    assert time.monotonic() - started < 1.2
+    assert time.monotonic() - started < 2.5
 
 
 def test_nothing_is_sent_twice(client):

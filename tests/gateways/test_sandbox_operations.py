@@ -16,7 +16,7 @@ from rizzpay.gateways.port import (
     UpiIntent,
     VoidRequest,
 )
-from tests.gateways.acquirer import card, held, new_id, order
+from tests.gateways.acquirer import Acquirer, card, held, new_id, order
 
 
 def capture(reference, minor, *, final=False, currency="INR"):
@@ -215,15 +215,17 @@ def test_a_refund_goes_by_its_amount(gateway, acquirer, charge, minor, first, th
     assert acquirer.moved(payment_id).get("refunded", 0) == (minor if then is Approved else 0)
 
 
-def test_a_refund_in_processing_keeps_its_money_reserved(own_acquirer):
+def test_a_refund_in_processing_keeps_its_money_reserved(tmp_path):
+    own_acquirer = Acquirer(tmp_path / "own", {"--approve-after-ms": "1000"})
     gateway = own_acquirer.gateway()
     payment = card("tok_approve")
     reference = gateway.authorize(payment).gateway_reference
     request = refund(reference, 40_010)
     assert isinstance(gateway.refund(request), Processing)
     assert gateway.refund(refund(reference, 10_000)).reason == "amount_exceeds_captured"
-    time.sleep(0.3)
-    outcome = gateway.enquire(request.refund_id)
+    while isinstance(outcome := gateway.enquire(request.refund_id), Processing):
+        time.sleep(0.05)
     assert isinstance(outcome, Approved)
     assert outcome.rrn is not None
     assert own_acquirer.moved(payment.payment_id)["refunded"] == 40_010
+    own_acquirer.stop()
