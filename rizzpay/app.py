@@ -106,6 +106,7 @@ def build(config: Config) -> App:
     """
     parts = collaborators(config)
     _every(FLUSH_EVERY_S, parts.merchants.flush_used)
+    _every(envelope.FRESH_S, parts.envelope.reload)
     stalls.watch(parts.database)
     return create_app(config, parts)
 

@@ -4,8 +4,8 @@ Whatever changes something is in the audit trail: a change in the token twice, a
 because the token and the database cannot commit together.
 """
 
-import getpass
 import os
+import pwd
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -94,8 +94,18 @@ def open_desk(config_path: Path, own_config: Path | None) -> Desk:
         inventory=inventory,
         hsm=HsmClient(settings.hsm.socket),
         database=database,
-        operator=os.environ.get("SUDO_USER") or getpass.getuser(),
+        operator=_operator(),
     )
+
+
+def _operator() -> str:
+    """Return who works here: the kernel's word, and sudo's where the kernel says root."""
+    uid = os.getuid()
+    who = os.environ.get("SUDO_USER") if uid == 0 else None
+    try:
+        return who or pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid-{uid}"
 
 
 def newest_version(keys: Sequence[KeyInfo], family: str) -> int:

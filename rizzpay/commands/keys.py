@@ -5,7 +5,7 @@ The commands ask rizzpay-hsmd; none of them sees a key. Rotation is in `key_rota
 
 import json
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from rizzpay.infra.hsm.inventory import Inventory
 from rizzpay.infra.hsm.protocol import KeyInfo
 
 Line = dict[str, Any]
+STILL_USED = timedelta(days=1)  # running processes look for a new key every minute
 
 
 @click.group("keys")
@@ -176,7 +177,8 @@ def retire(
     """Destroy an old key for ever: LABEL of a version in the token, or the id of a data key.
 
     Of a signing key the public part stays, to verify with. What was sealed under a data key can
-    never be opened again.
+    never be opened again; API keys of a retired pepper and look-ups by a retired blind index
+    stop working.
     """
     desk = open_desk(config_path, own_config)
     is_data_key = looks_like("data_key", label)
@@ -210,6 +212,13 @@ def _refuse_data_key(desk: Desk, key_id: str) -> None:
     if key.status == "active":
         raise click.ClickException(
             f"{key_id} is active; run `rizzpay keys rotate --data {key.purpose}` first"
+        )
+    later = [k.created_at for k in desk.data_keys() if k.purpose == key.purpose and k != key]
+    stepped_down = min((at for at in later if at > key.created_at), default=key.created_at)
+    if clock.now() - stepped_down < STILL_USED:
+        raise click.ClickException(
+            f"{key_id} was active until {stepped_down:%Y-%m-%d %H:%M} UTC, and a process that "
+            "could not reach the HSM may still seal with it; wait a day"
         )
 
 

@@ -7,7 +7,8 @@ does not open.
 
 A process unwraps its keys at start and keeps them; a token that is lost later stops nothing but
 keys that nobody here has seen. The keys of one moment are one immutable value; `reload` replaces
-it. An unknown key id is looked for at most once in RELOAD_EVERY_S.
+it. Each process calls it every FRESH_S, so that after a rotation the new key seals; a key id that
+is unknown nevertheless is looked for at once, but no oftener than every RELOAD_EVERY_S.
 
 Nonces are random, so that no process needs to know of another: a data key must not seal more than
 2^32 values (NIST SP 800-38D, 8.3). Rotating each year, that is 136 a second, all year; a busier
@@ -37,6 +38,7 @@ VERSION = 1
 NONCE_BYTES = 12
 TAG_BYTES = 16
 INDEX_BYTES = 16  # 128 bits: no collision to speak of below 2^64 values
+FRESH_S = 60.0  # how old the keys of a running process may be, as long as the HSM answers
 RELOAD_EVERY_S = 5.0  # an unknown key id costs a query and a call to the HSM at most this often
 
 

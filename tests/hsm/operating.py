@@ -46,3 +46,10 @@ def under(table, label):
         "SELECT count(*) FROM rizzpay.data_keys WHERE kek_label = %s", (label,)
     ).fetchone()
     return row[0]
+
+
+def days_pass(table, days):
+    """Make every data key older."""
+    table.execute(
+        "UPDATE rizzpay.data_keys SET created_at = created_at - make_interval(days => %s)", (days,)
+    )

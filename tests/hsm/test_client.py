@@ -74,13 +74,13 @@ def elapsed_s(call):
 
 
 def test_a_daemon_that_never_answers_costs_the_timeout_and_then_nothing(listener):
-    client = HsmClient(listener.getsockname(), timeout_s=0.2)
+    client = HsmClient(listener.getsockname(), timeout_s=0.5)
     for _ in range(module.BREAK_AFTER):
-        assert 0.15 < elapsed_s(client.status) < 1
-    assert elapsed_s(client.status) < 0.05  # the breaker is open
+        assert elapsed_s(client.status) > 0.4
+    assert elapsed_s(client.status) < 0.3  # the breaker is open
     time.sleep(module.BROKEN_S)
-    assert 0.15 < elapsed_s(client.status) < 1  # one looks whether it is better
-    assert elapsed_s(client.status) < 0.05
+    assert elapsed_s(client.status) > 0.4  # one looks whether it is better
+    assert elapsed_s(client.status) < 0.3
 
 
 def test_the_breaker_closes_when_the_daemon_answers_again(hsmd):
@@ -103,7 +103,7 @@ def test_an_answer_that_comes_in_drops_does_not_extend_the_timeout(listener):
     def drip():
         caller, _ = listener.accept()
         with caller:
-            for byte in protocol.frame(protocol.Done("x" * 60)):
+            for byte in protocol.frame(protocol.Done("x" * 50)):
                 try:
                     caller.send(bytes([byte]))
                 except OSError:
@@ -112,12 +112,12 @@ def test_an_answer_that_comes_in_drops_does_not_extend_the_timeout(listener):
 
     thread = threading.Thread(target=drip)
     thread.start()
-    assert elapsed_s(client.status) < 1
+    assert elapsed_s(client.status) < 2  # all of it would take more than three seconds
     thread.join()
 
 
 def test_no_more_calls_wait_than_the_queue_holds(listener):
-    client = HsmClient(listener.getsockname(), timeout_s=3)
+    client = HsmClient(listener.getsockname(), timeout_s=5)
     places = module.PARALLEL + module.WAITING_MAX
     waits = []
 
@@ -129,8 +129,8 @@ def test_no_more_calls_wait_than_the_queue_holds(listener):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(waits)[29] < 1  # told at once; the others after their three seconds
-    assert sorted(waits)[30] > 2
+    assert sorted(waits)[29] < 2.5  # told at once; the others after their five seconds
+    assert sorted(waits)[30] > 4
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from rizzpay.infra.database import Database, Role
 from rizzpay.infra.envelope import Unreadable
 from rizzpay.infra.hsm.client import HsmClient
 from rizzpay.infra.hsm.inventory import Purpose
-from tests.hsm.operating import done
+from tests.hsm.operating import days_pass, done
 
 HERE = "payers|email|cus_1|mer_1"
 
@@ -43,6 +43,8 @@ def test_a_retired_data_key_opens_nothing_any_more(ready, worker, table, trail):
     result = ready.rizzpay("keys", "retire", old, "--yes")
     assert (result.returncode, "is active" in result.stderr) == (1, True)
     ready.rizzpay("keys", "rotate", "--data", "personal")
+    assert "wait a day" in ready.rizzpay("keys", "retire", old, "--yes").stderr
+    days_pass(table, 2)
     assert ready.rizzpay("keys", "retire", old, "--yes").returncode == 0
     assert trail(old)[-1] == "data_key.retired"
     assert table.execute(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rizzpay.infra.hsm.inventory import Purpose
-from tests.hsm.operating import done, findings, under, unwrapped
+from tests.hsm.operating import days_pass, done, findings, under, unwrapped
 
 # ------------------------------------------------------------------------------ init, list
 
@@ -99,7 +99,7 @@ def test_verify_names_a_damaged_data_key(ready, table):
 
 
 def test_verify_names_keys_that_are_too_old(ready, table):
-    table.execute("UPDATE rizzpay.data_keys SET created_at = created_at - interval '366 days'")
+    days_pass(table, 366)
     found = findings(ready)
     assert len(found) == len(Purpose) - 1  # the blind index may be two years old
     assert all("1 more than its cryptoperiod" in problem for problem in found.values())

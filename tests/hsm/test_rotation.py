@@ -9,7 +9,7 @@ import pytest
 
 from rizzpay.infra import data_keys
 from rizzpay.infra.hsm.inventory import Purpose
-from tests.hsm.operating import NOW, add_old_keys, done, findings, under, unwrapped
+from tests.hsm.operating import NOW, add_old_keys, days_pass, done, findings, under, unwrapped
 
 
 def test_rotating_the_kek_wraps_every_data_key_anew(ready, table, trail):
@@ -69,6 +69,7 @@ def test_a_rotation_leaves_a_damaged_key_alone_and_names_it(ready, table):
     told = json.loads(result.stdout)
     assert list(told["failed"]) == [key_id]
     assert told["rewrapped"] == len(Purpose)
+    days_pass(table, 2)
     assert ready.rizzpay("keys", "retire", key_id, "--yes").returncode == 0
     assert done(ready.rizzpay("keys", "rotate", "kek-data", "--json"))["active"] == "kek-data-v3"
 

@@ -17,6 +17,7 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -103,7 +104,8 @@ class Daemon:
                 for key, events in self._selector.select(TICK_S):
                     self._on_event(key, events)
                 self._cut_off_slow()
-            self._token.disconnect()
+            with suppress(LibraryStuck):  # the process ends anyway
+                self._token.disconnect()
         except LibraryStuck as error:
             self._log.error("hsmd.library_stuck", error=str(error))
             return EXIT_STUCK
