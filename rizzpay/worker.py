@@ -200,6 +200,7 @@ class Worker:
             (settings.audit.seal_every_s, self._seal),
             (settings.audit.checkpoint_every_s, self._checkpoint),
             (10.0, self._measure),
+            (envelope.FRESH_S, self.parts.envelope.reload),
             (300.0, self._prove),
             (3600.0, self._forget),
         ]
