@@ -146,9 +146,16 @@ def kill(pid: int) -> None:
 def wait_for_new(appliance, name: str, old: object, deadline_s: float = 30.0) -> None:
     """Wait until the supervisor has put something new in the place of what was killed."""
     end = time.monotonic() + deadline_s
-    while appliance.pids()[name] == old:
+    while not _replaced(appliance.pids().get(name), old):
         assert time.monotonic() < end, f"{name} did not come back"
         time.sleep(0.1)
+
+
+def _replaced(now: object, old: object) -> bool:
+    """Tell whether all are there and not the same; between the two some are missing."""
+    if isinstance(old, list):
+        return isinstance(now, list) and len(now) == len(old) and now != old
+    return now is not None and now != old
 
 
 @pytest.mark.parametrize("victim", ["api", "worker", "postgres", "hsmd"])
