@@ -19,13 +19,18 @@ from rizzpay.core.money import AMOUNT_MAX
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 
+# One line of text: no controls, nothing that turns the direction of writing.
+PLAIN = r"^[^\u0000-\u001f\u007f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$"
 Amount = Annotated[
     int, Meta(ge=1, le=AMOUNT_MAX, description="Minor units of the currency: paise for INR.")
 ]
 Currency = Literal["INR", "USD", "EUR", "GBP", "AED", "SGD", "JPY", "KWD"]
 PaymentId = Annotated[str, Meta(pattern="^pay_[0-9A-HJKMNP-TV-Z]{26}$")]
-Reference = Annotated[str, Meta(min_length=1, max_length=40, description="Your own reference.")]
-Words = Annotated[str, Meta(min_length=1, max_length=255)]
+Reference = Annotated[
+    str, Meta(min_length=1, max_length=40, pattern=PLAIN, description="Your own reference.")
+]
+Words = Annotated[str, Meta(min_length=1, max_length=255, pattern=PLAIN)]
+Note = Annotated[str, Meta(max_length=255, pattern=PLAIN)]
 Metadata = Annotated[
     dict[
         Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{1,40}$")],
@@ -90,7 +95,7 @@ AnyMethod = CardMethod | UpiMethod | NetBankingMethod | WalletMethod | BankTrans
 class Customer(_Strict, frozen=True, kw_only=True):
     """Who pays; stored encrypted."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
+    name: Annotated[str, Meta(min_length=1, max_length=100, pattern=PLAIN)] | None = None
     email: (
         Annotated[
             str,
@@ -149,7 +154,7 @@ class NoBody(_Strict, frozen=True, kw_only=True):
 class ApiKeyBody(_Strict, frozen=True, kw_only=True):
     """A second key, for rotation or for a part of the work."""
 
-    label: Annotated[str, Meta(max_length=80)] = ""
+    label: Annotated[str, Meta(max_length=80, pattern=PLAIN)] = ""
     scopes: (
         Annotated[list[Scope], Meta(min_length=1, max_length=10, description="Default: all yours.")]
         | None
@@ -174,7 +179,7 @@ class WebhookEndpointBody(_Strict, frozen=True, kw_only=True):
 
     url: TargetUrl
     event_types: EventPatterns = msgspec.field(default_factory=lambda: ["*"])
-    description: Annotated[str, Meta(max_length=255)] = ""
+    description: Note = ""
 
 
 class WebhookEndpointChange(_Strict, frozen=True, kw_only=True):
@@ -182,7 +187,7 @@ class WebhookEndpointChange(_Strict, frozen=True, kw_only=True):
 
     url: TargetUrl | UnsetType = UNSET
     event_types: EventPatterns | UnsetType = UNSET
-    description: Annotated[str, Meta(max_length=255)] | UnsetType = UNSET
+    description: Note | UnsetType = UNSET
     status: Literal["enabled", "disabled"] | UnsetType = UNSET
 
 
