@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from rizzpay.core.secret import Secret
 from rizzpay.infra.hsm.inventory import label_of, split
+from rizzpay.infra.hsm.protocol import HsmRefused
 from tests.hsm.running import refusal
 
 ROOT = Path(__file__).parents[2]
@@ -161,6 +162,13 @@ def test_a_signature_verifies_with_the_public_key(keyed, size):
     signature = keyed.client.sign("sig-audit-v1", message)
     assert len(signature) == 64
     verify(keyed.client, "sig-audit-v1", message, signature)
+
+
+def test_signing_before_there_is_a_key_says_what_to_do(hsmd):
+    with pytest.raises(HsmRefused, match="rizzpay keys init"):
+        hsmd.client.sign_active("sig-audit", b"")
+    with pytest.raises(HsmRefused, match="rizzpay keys init"):
+        hsmd.client.active("kek-data")
 
 
 def test_a_new_version_takes_over_and_the_old_one_only_unwraps_and_verifies(keyed):

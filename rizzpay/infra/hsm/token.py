@@ -221,6 +221,8 @@ class Token:
     def sign(self, label: str, message: bytes) -> Signed:
         """Sign with the active version; `label` may name it, or only its family."""
         label = self.active().get(label, label)
+        if label in self.inventory.keys:
+            raise HsmRefused("no_such_key", f"there is no {label} key; run `rizzpay keys init`")
         self._require_active(label, Kind.SIGN)
         key = self._get(label, ObjectClass.PRIVATE_KEY)
         return Signed(label, cryptoki.sign(key, hashlib.sha256(message).digest()))
