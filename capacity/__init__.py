@@ -1,0 +1,1 @@
+"""Measuring a running RizzPay from outside; imports nothing of it."""
