@@ -75,7 +75,7 @@ class Supervisor:
         """Bring back what dies, until a signal raises Interrupted."""
         while True:
             for child in self.children:
-                self._look_after(child)
+                self.look_after(child)
             self.remember()
             if clock.monotonic_s() > self._trim_at_s:
                 self._trim_at_s = clock.monotonic_s() + TRIM_EVERY_S
@@ -111,7 +111,8 @@ class Supervisor:
         write_private(self.record, json.dumps(started))
         self.on_change()
 
-    def _look_after(self, child: Child) -> None:
+    def look_after(self, child: Child) -> None:
+        """Start a program again when it has ended and its time has come."""
         state = self._states[child.program.name]
         how = child.ended()
         if how is not None and not state.is_down:
@@ -146,12 +147,12 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def end_leftovers(record: Path) -> None:
+def end_leftovers(record: Path, patience_s: float = LEFTOVERS_S) -> None:
     """Wait for the processes of a killed supervisor to end, then end them."""
     if not record.exists():
         return
     left = [process for process in _recorded(record) if process.is_running()]
-    _, alive = psutil.wait_procs(left, timeout=LEFTOVERS_S)
+    _, alive = psutil.wait_procs(left, timeout=patience_s)
     for number in (signal.SIGINT, signal.SIGKILL):
         for process in alive:
             with contextlib.suppress(psutil.NoSuchProcess):

@@ -1,6 +1,5 @@
 """A whole appliance in a process of its own, as a test uses it."""
 
-import contextlib
 import json
 import os
 import shutil
@@ -41,6 +40,10 @@ class Appliance:
     process: subprocess.Popen[str]
     output: list[str] = field(default_factory=list)
     _ready: threading.Event = field(default_factory=threading.Event)
+    _listener: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._listener = threading.Thread(target=self._listen, daemon=True)
 
     @classmethod
     def start(cls, data: Path | None = None, *arguments: str) -> "Appliance":
@@ -70,7 +73,7 @@ class Appliance:
             start_new_session=True,
         )
         running = cls(place, process)
-        threading.Thread(target=running._listen, daemon=True).start()
+        running._listener.start()
         return running
 
     def _listen(self) -> None:
@@ -149,16 +152,19 @@ class Appliance:
         """Stop it as an operator does; return its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        status = self.process.wait(STOP_S)
-        if self.process.stdout is not None:
-            with contextlib.suppress(OSError):
-                self.process.stdout.close()
-        return status
+        return self._end()
 
     def kill(self) -> None:
         """Kill the supervisor as the kernel does when memory is short."""
         os.kill(self.process.pid, signal.SIGKILL)
-        self.process.wait(STOP_S)
+        self._end()
+
+    def _end(self) -> int:
+        status = self.process.wait(STOP_S)
+        self._listener.join(STOP_S)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return status
 
     def remove(self) -> None:
         """Delete what it stored and its run directory."""
