@@ -26,6 +26,12 @@ SET run_at = excluded.run_at, payload = excluded.payload, attempts = 0,
     lease_token = rizzpay.jobs.lease_token + 1, lease_until = NULL, last_error = NULL
 """
 
+# Without ON CONFLICT: row-level security lets the API write a job that is nobody's, but a
+# statement that might replace one would have to see it.
+ADD_UNOWNED = """
+INSERT INTO rizzpay.jobs (kind, key, run_at) VALUES (%(kind)s, %(key)s, %(run_at)s)
+"""
+
 CANCEL = """
 DELETE FROM rizzpay.jobs
 WHERE id IN (
@@ -128,6 +134,11 @@ def enqueue(conn: Connection, jobs: Sequence[NewJob]) -> None:
             "run_ats": [job.run_at for job in rows],
         },
     )
+
+
+def add_unowned(conn: Connection, kind: str, key: str, run_at: datetime) -> None:
+    """Add a job that belongs to no merchant, under a key that was never used before."""
+    conn.execute(ADD_UNOWNED, {"kind": kind, "key": key, "run_at": run_at})
 
 
 def cancel(conn: Connection, wanted: Sequence[tuple[str, str]]) -> None:
