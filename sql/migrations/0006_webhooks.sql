@@ -41,6 +41,7 @@ CREATE TABLE rizzpay.webhook_endpoints (
     previous_secret            bytea,
     previous_secret_expires_at timestamptz,
     failing_since              timestamptz,
+    version                    integer NOT NULL DEFAULT 1,
     created_at                 timestamptz NOT NULL,
     updated_at                 timestamptz NOT NULL
 );
@@ -61,6 +62,8 @@ CREATE TABLE rizzpay.webhook_deliveries (
 );
 CREATE UNIQUE INDEX webhook_deliveries_once ON rizzpay.webhook_deliveries (endpoint_id, event_id) WHERE origin = 'event';
 CREATE INDEX webhook_deliveries_list ON rizzpay.webhook_deliveries (endpoint_id, created_at DESC, id DESC);
+-- Which endpoints have an event already: asked by replays of a range.
+CREATE INDEX webhook_deliveries_event ON rizzpay.webhook_deliveries (event_id);
 
 CREATE TABLE rizzpay.gateway_callbacks (
     id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -82,8 +85,10 @@ BEGIN
         EXECUTE format('ALTER TABLE rizzpay.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format(
             'CREATE POLICY tenant ON rizzpay.%I TO rizzpay_app '
-            'USING (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) AND livemode = (SELECT rizzpay.tenant_livemode())) '
-            'WITH CHECK (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) AND livemode = (SELECT rizzpay.tenant_livemode()))',
+            'USING ((merchant_id || '''') = ANY ((SELECT rizzpay.tenant_ids())::text[]) '
+            '       AND livemode = (SELECT rizzpay.tenant_livemode())) '
+            'WITH CHECK (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) '
+            '            AND livemode = (SELECT rizzpay.tenant_livemode()))',
             name);
         EXECUTE format('GRANT SELECT, INSERT ON rizzpay.%I TO rizzpay_app, rizzpay_worker', name);
     END LOOP;
