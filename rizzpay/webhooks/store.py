@@ -1,0 +1,376 @@
+"""SQL of events, endpoints, deliveries and gateway callbacks. Private to `rizzpay.webhooks`.
+
+Events get their numbers by one statement that locks the counters of all merchants of a batch in
+order of their ids and keeps them until commit: numbers become visible in order, without gaps,
+and two batches cannot wait for each other in a circle. A transaction publishes once.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from rizzpay.core.tenant import Tenant
+from rizzpay.infra.database import Connection
+from rizzpay.webhooks import rows
+from rizzpay.webhooks.model import (
+    Attempt,
+    Delivery,
+    DeliveryFilter,
+    Endpoint,
+    Event,
+    EventFilter,
+    Origin,
+)
+from rizzpay.webhooks.rows import CallbackRow, Due
+
+COUNT_UP = """
+INSERT INTO rizzpay.event_counters (merchant_id, livemode, last_sequence)
+SELECT merchant_id, livemode, more
+FROM unnest(%(merchant_ids)s::text[], %(livemodes)s::boolean[], %(more)s::bigint[])
+     AS wanted (merchant_id, livemode, more)
+ORDER BY merchant_id, livemode
+ON CONFLICT (merchant_id, livemode) DO UPDATE
+SET last_sequence = rizzpay.event_counters.last_sequence + excluded.last_sequence
+RETURNING merchant_id, livemode, last_sequence
+"""
+
+INSERT_EVENTS = """
+INSERT INTO rizzpay.events (id, merchant_id, livemode, sequence, type, object_id, object_sequence,
+                            data, created_at)
+SELECT id, merchant_id, livemode, sequence, type, object_id, object_sequence, data, created_at
+FROM unnest(%(ids)s::text[], %(merchant_ids)s::text[], %(livemodes)s::boolean[],
+            %(sequences)s::bigint[], %(types)s::text[], %(object_ids)s::text[],
+            %(object_sequences)s::integer[], %(data)s::jsonb[], %(created_ats)s::timestamptz[])
+     AS fresh (id, merchant_id, livemode, sequence, type, object_id, object_sequence, data,
+               created_at)
+"""
+
+GET_EVENT = """
+SELECT id, merchant_id, livemode, sequence, type, object_id, object_sequence, data, created_at
+FROM rizzpay.events
+WHERE id = %(id)s AND merchant_id = %(merchant_id)s AND livemode = %(livemode)s
+"""
+
+LIST_EVENTS = """
+SELECT id, merchant_id, livemode, sequence, type, object_id, object_sequence, data, created_at
+FROM rizzpay.events
+WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
+  AND sequence > %(after_sequence)s
+  AND (%(last_sequence)s::bigint IS NULL OR sequence <= %(last_sequence)s)
+  AND (%(created_gte)s::timestamptz IS NULL OR created_at >= %(created_gte)s)
+  AND (%(created_lt)s::timestamptz IS NULL OR created_at < %(created_lt)s)
+  AND ('*' = ANY (%(types)s::text[]) OR type = ANY (%(types)s::text[])
+       OR EXISTS (SELECT FROM unnest(%(beginnings)s::text[]) AS wanted (beginning)
+                  WHERE starts_with(type, beginning)))
+ORDER BY sequence
+LIMIT %(limit)s
+"""
+
+LOCK_TENANT = "SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 0))"
+
+INSERT_ENDPOINT = """
+INSERT INTO rizzpay.webhook_endpoints (id, merchant_id, livemode, url, description, event_types,
+                                       status, secret, version, created_at, updated_at)
+VALUES (%(id)s, %(merchant_id)s, %(livemode)s, %(url)s, %(description)s, %(event_types)s,
+        %(status)s, %(secret)s, %(version)s, %(created_at)s, %(updated_at)s)
+"""
+
+LIST_ENDPOINTS = """
+SELECT id, merchant_id, livemode, url, description, event_types, status, disabled_reason,
+       previous_secret_expires_at, failing_since, version, created_at, updated_at
+FROM rizzpay.webhook_endpoints
+WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s AND status <> 'deleted'
+ORDER BY created_at, id
+"""
+
+LOCK_ENDPOINT = """
+SELECT id, merchant_id, livemode, url, description, event_types, status, disabled_reason,
+       previous_secret_expires_at, failing_since, version, created_at, updated_at
+FROM rizzpay.webhook_endpoints
+WHERE id = %(id)s AND merchant_id = %(merchant_id)s AND livemode = %(livemode)s
+  AND status <> 'deleted'
+FOR NO KEY UPDATE
+"""
+
+UPDATE_ENDPOINT = """
+UPDATE rizzpay.webhook_endpoints
+SET url = %(url)s, description = %(description)s, event_types = %(event_types)s,
+    status = %(status)s, disabled_reason = %(disabled_reason)s,
+    previous_secret_expires_at = %(previous_secret_expires_at)s,
+    failing_since = %(failing_since)s, version = %(version)s, updated_at = %(updated_at)s
+WHERE id = %(id)s AND version = %(version)s - 1
+"""
+
+ROTATE = """
+UPDATE rizzpay.webhook_endpoints SET previous_secret = secret, secret = %(secret)s
+WHERE id = %(id)s
+"""
+
+# Written only when it changes: the first failure and the first success after it.
+NOTE_FAILING = """
+UPDATE rizzpay.webhook_endpoints SET failing_since = %(since)s
+WHERE id = %(id)s AND (failing_since IS NULL) = (%(since)s::timestamptz IS NOT NULL)
+"""
+
+INSERT_DELIVERIES = """
+INSERT INTO rizzpay.webhook_deliveries (id, merchant_id, livemode, endpoint_id, event_id, origin,
+                                        status, next_at, created_at, updated_at)
+SELECT id, %(merchant_id)s::text, %(livemode)s::boolean, endpoint_id, event_id, %(origin)s::text,
+       'pending', %(now)s::timestamptz, %(now)s::timestamptz, %(now)s::timestamptz
+FROM unnest(%(ids)s::text[], %(endpoint_ids)s::text[], %(event_ids)s::text[])
+     AS fresh (id, endpoint_id, event_id)
+ORDER BY endpoint_id, event_id
+ON CONFLICT (endpoint_id, event_id) WHERE origin = 'event' DO NOTHING
+RETURNING id
+"""
+
+GET_DELIVERY = """
+SELECT d.id, d.merchant_id, d.livemode, d.endpoint_id, d.event_id, d.origin, d.status, d.attempts,
+       d.next_at, d.created_at, d.updated_at,
+       v.id, v.merchant_id, v.livemode, v.sequence, v.type, v.object_id, v.object_sequence, v.data,
+       v.created_at,
+       e.id, e.merchant_id, e.livemode, e.url, e.description, e.event_types, e.status,
+       e.disabled_reason, e.previous_secret_expires_at, e.failing_since, e.version, e.created_at,
+       e.updated_at, e.secret, e.previous_secret
+FROM rizzpay.webhook_deliveries AS d
+JOIN rizzpay.events AS v ON v.id = d.event_id
+JOIN rizzpay.webhook_endpoints AS e ON e.id = d.endpoint_id
+WHERE d.id = %(id)s
+"""
+
+RECORD_ATTEMPTS = """
+UPDATE rizzpay.webhook_deliveries
+SET attempts = attempts || %(attempts)s::jsonb, status = %(status)s, next_at = %(next_at)s,
+    updated_at = %(now)s
+WHERE id = %(id)s AND status = 'pending'
+"""
+
+LIST_DELIVERIES = """
+SELECT d.id, d.merchant_id, d.livemode, d.endpoint_id, d.event_id, d.origin, d.status, d.attempts,
+       d.next_at, d.created_at, d.updated_at
+FROM rizzpay.webhook_endpoints AS e
+CROSS JOIN LATERAL (
+    SELECT id, merchant_id, livemode, endpoint_id, event_id, origin, status, attempts, next_at,
+           created_at, updated_at
+    FROM rizzpay.webhook_deliveries
+    WHERE endpoint_id = e.id
+      AND (%(status)s::text IS NULL OR status = %(status)s)
+      AND (%(event_id)s::text IS NULL OR event_id = %(event_id)s)
+      AND (%(before_at)s::timestamptz IS NULL
+           OR (created_at, id) < (%(before_at)s, %(before_id)s::text))
+    ORDER BY created_at DESC, id DESC
+    LIMIT %(limit)s
+) AS d
+WHERE e.merchant_id = %(merchant_id)s AND e.livemode = %(livemode)s
+  AND (%(endpoint_id)s::text IS NULL OR e.id = %(endpoint_id)s)
+ORDER BY d.created_at DESC, d.id DESC
+LIMIT %(limit)s
+"""
+
+ARRIVED = """
+SELECT endpoint_id, event_id FROM rizzpay.webhook_deliveries
+WHERE event_id = ANY (%(event_ids)s::text[]) AND status = 'succeeded'
+"""
+
+INSERT_CALLBACK = """
+INSERT INTO rizzpay.gateway_callbacks (gateway, provider_event_id, body, received_at)
+VALUES (%(gateway)s, %(provider_event_id)s, %(body)s, %(received_at)s)
+ON CONFLICT (gateway, provider_event_id) DO NOTHING
+RETURNING id
+"""
+
+GET_CALLBACK = """
+SELECT gateway, provider_event_id, body, received_at, applied_at
+FROM rizzpay.gateway_callbacks
+WHERE id = %(id)s
+"""
+
+APPLY_CALLBACK = """
+UPDATE rizzpay.gateway_callbacks SET applied_at = %(applied_at)s, result = %(result)s
+WHERE id = %(id)s AND applied_at IS NULL
+"""
+
+
+def count_up(conn: Connection, more: Mapping[Tenant, int]) -> dict[Tenant, int]:
+    """Reserve so many numbers for each tenant and return the last one of each."""
+    tenants = sorted(more)
+    values = {
+        "merchant_ids": [tenant.merchant_id for tenant in tenants],
+        "livemodes": [tenant.livemode for tenant in tenants],
+        "more": [more[tenant] for tenant in tenants],
+    }
+    found = conn.execute(COUNT_UP, values).fetchall()
+    return {Tenant(row[0], row[1]): row[2] for row in found}
+
+
+def insert_events(conn: Connection, events: Sequence[Event]) -> None:
+    """Write events down for ever."""
+    values = {
+        "ids": [event.id for event in events],
+        "merchant_ids": [event.tenant.merchant_id for event in events],
+        "livemodes": [event.tenant.livemode for event in events],
+        "sequences": [event.sequence for event in events],
+        "types": [event.type for event in events],
+        "object_ids": [event.object_id for event in events],
+        "object_sequences": [event.object_sequence for event in events],
+        "data": [Jsonb(event.data) for event in events],
+        "created_ats": [event.created_at for event in events],
+    }
+    conn.execute(INSERT_EVENTS, values)
+
+
+def get_event(conn: Connection, tenant: Tenant, event_id: str) -> Event | None:
+    """Return one event of a tenant."""
+    row = conn.execute(GET_EVENT, {"id": event_id, **rows.tenant_values(tenant)}).fetchone()
+    return rows.event(row) if row else None
+
+
+def list_events(
+    conn: Connection, tenant: Tenant, after_sequence: int, limit: int, wanted: EventFilter
+) -> list[Event]:
+    """Return events in the order of their numbers."""
+    values = {
+        **rows.tenant_values(tenant),
+        "after_sequence": after_sequence,
+        "last_sequence": wanted.last_sequence,
+        "created_gte": wanted.created_gte,
+        "created_lt": wanted.created_lt,
+        "types": list(wanted.types),
+        "beginnings": [text[:-1] for text in wanted.types if text.endswith(".*")],
+        "limit": limit,
+    }
+    return [rows.event(row) for row in conn.execute(LIST_EVENTS, values).fetchall()]
+
+
+def lock_tenant(conn: Connection, tenant: Tenant) -> None:
+    """Let one transaction at a time add endpoints of a tenant."""
+    name = f"webhook_endpoints:{tenant.merchant_id}:{tenant.livemode}"
+    conn.execute(LOCK_TENANT, {"name": name})
+
+
+def insert_endpoint(conn: Connection, endpoint: Endpoint, secret: bytes) -> None:
+    """Write a new endpoint with its sealed secret."""
+    conn.execute(INSERT_ENDPOINT, {**rows.endpoint_values(endpoint), "secret": secret})
+
+
+def list_endpoints(conn: Connection, tenant: Tenant) -> list[Endpoint]:
+    """Return the endpoints of a tenant that are not deleted, oldest first."""
+    return [
+        rows.endpoint(row)
+        for row in conn.execute(LIST_ENDPOINTS, rows.tenant_values(tenant)).fetchall()
+    ]
+
+
+def lock_endpoint(conn: Connection, tenant: Tenant, endpoint_id: str) -> Endpoint | None:
+    """Return an endpoint that is not deleted, locked until commit."""
+    row = conn.execute(LOCK_ENDPOINT, {"id": endpoint_id, **rows.tenant_values(tenant)}).fetchone()
+    return rows.endpoint(row) if row else None
+
+
+def update_endpoint(conn: Connection, endpoint: Endpoint) -> None:
+    """Write a locked endpoint back; its version is one more than before."""
+    if conn.execute(UPDATE_ENDPOINT, rows.endpoint_values(endpoint)).rowcount != 1:
+        raise RuntimeError("an endpoint was changed without its lock")
+
+
+def rotate_secret(conn: Connection, endpoint_id: str, secret: bytes) -> None:
+    """Put a new sealed secret before the one that is there."""
+    conn.execute(ROTATE, {"id": endpoint_id, "secret": secret})
+
+
+def note_failing(conn: Connection, endpoint_id: str, since: datetime | None) -> None:
+    """Note since when nothing gets through; None after a success."""
+    conn.execute(NOTE_FAILING, {"id": endpoint_id, "since": since})
+
+
+def insert_deliveries(
+    conn: Connection,
+    tenant: Tenant,
+    origin: Origin,
+    wanted: Mapping[str, tuple[str, str]],
+    now: datetime,
+) -> list[str]:
+    """Add deliveries, id to (endpoint, event), and return the ids of those that were not there."""
+    values = {
+        **rows.tenant_values(tenant),
+        "origin": origin,
+        "ids": list(wanted),
+        "endpoint_ids": [endpoint_id for endpoint_id, _ in wanted.values()],
+        "event_ids": [event_id for _, event_id in wanted.values()],
+        "now": now,
+    }
+    return [row[0] for row in conn.execute(INSERT_DELIVERIES, values).fetchall()]
+
+
+def get_delivery(conn: Connection, delivery_id: str) -> Due | None:
+    """Return a delivery with its event, its endpoint and the sealed secrets."""
+    row = conn.execute(GET_DELIVERY, {"id": delivery_id}).fetchone()
+    if row is None:
+        return None
+    delivery, event = rows.delivery(row[:11]), rows.event(row[11:20])
+    return Due(delivery, event, rows.endpoint(row[20:33]), row[33], row[34])
+
+
+def record_attempts(
+    conn: Connection, delivery: Delivery, attempts: Sequence[Attempt], now: datetime
+) -> bool:
+    """Add attempts and write status and next time; False when it was finished meanwhile."""
+    values = {
+        "id": delivery.id,
+        "attempts": Jsonb(msgspec.to_builtins(attempts)),
+        "status": delivery.status,
+        "next_at": delivery.next_at,
+        "now": now,
+    }
+    return conn.execute(RECORD_ATTEMPTS, values).rowcount == 1
+
+
+def list_deliveries(
+    conn: Connection, tenant: Tenant, limit: int, wanted: DeliveryFilter
+) -> list[Delivery]:
+    """Return deliveries, newest first."""
+    before_at, before_id = wanted.before or (None, None)
+    values = {
+        **rows.tenant_values(tenant),
+        "endpoint_id": wanted.endpoint_id,
+        "event_id": wanted.event_id,
+        "status": wanted.status,
+        "before_at": before_at,
+        "before_id": before_id,
+        "limit": limit,
+    }
+    return [rows.delivery(row) for row in conn.execute(LIST_DELIVERIES, values).fetchall()]
+
+
+def arrived(conn: Connection, event_ids: Sequence[str]) -> set[tuple[str, str]]:
+    """Return which (endpoint, event) have been delivered."""
+    found = conn.execute(ARRIVED, {"event_ids": list(event_ids)}).fetchall()
+    return {(row[0], row[1]) for row in found}
+
+
+def insert_callback(
+    conn: Connection, gateway: str, provider_event_id: str, body: bytes, received_at: datetime
+) -> int | None:
+    """Keep a callback and return its number; None when it is here already."""
+    values = {
+        "gateway": gateway,
+        "provider_event_id": provider_event_id,
+        "body": body,
+        "received_at": received_at,
+    }
+    row = conn.execute(INSERT_CALLBACK, values).fetchone()
+    return int(row[0]) if row else None
+
+
+def get_callback(conn: Connection, callback_id: int) -> CallbackRow | None:
+    """Return a callback; only the worker may."""
+    row = conn.execute(GET_CALLBACK, {"id": callback_id}).fetchone()
+    return CallbackRow(*row) if row else None
+
+
+def apply_callback(conn: Connection, callback_id: int, result: str, applied_at: datetime) -> bool:
+    """Note what became of a callback; False when that was noted before."""
+    values = {"id": callback_id, "result": result, "applied_at": applied_at}
+    return conn.execute(APPLY_CALLBACK, values).rowcount == 1
