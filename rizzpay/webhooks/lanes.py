@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 QUICK_S = 1.0  # an endpoint whose last attempt took longer is slow
+NEW_S = 0.1  # what is assumed of an endpoint that nothing is known about
 WAIT_MIN_S = 0.05
 WAIT_MAX_S = 60.0  # so long a recovered endpoint may look slow to those who wait
 REMEMBERED_MAX = 10_000  # endpoints; then all are new again
@@ -79,8 +80,9 @@ class Lanes:
     def come_back(self, endpoint_id: str, now: datetime) -> datetime:
         """Return a moment for one who found no place; no two get the same one."""
         with self._lock:
-            took_s = self._took_s.get(endpoint_id, QUICK_S)
-            spacing = timedelta(seconds=took_s / self._endpoint_limit(took_s))
+            took_s = self._took_s.get(endpoint_id)
+            limit = self._endpoint_limit(took_s)
+            spacing = timedelta(seconds=(NEW_S if took_s is None else took_s) / limit)
             earliest = now + timedelta(seconds=WAIT_MIN_S)
             at = max(self._next_at.get(endpoint_id, now) + spacing, earliest)
             at = min(at, now + timedelta(seconds=WAIT_MAX_S))
