@@ -49,7 +49,7 @@ CREATE UNIQUE INDEX api_keys_two_live ON rizzpay.api_keys (merchant_id, livemode
 ALTER TABLE rizzpay.api_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE rizzpay.api_keys FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON rizzpay.api_keys TO rizzpay_app
-    USING (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[])
+    USING ((merchant_id || '') = ANY ((SELECT rizzpay.tenant_ids())::text[])
            AND livemode = (SELECT rizzpay.tenant_livemode()))
     WITH CHECK (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[])
                 AND livemode = (SELECT rizzpay.tenant_livemode()));

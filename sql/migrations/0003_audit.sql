@@ -25,7 +25,7 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON rizzpay.audit_
 ALTER TABLE rizzpay.audit_log ENABLE ROW LEVEL SECURITY;
 ALTER TABLE rizzpay.audit_log FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON rizzpay.audit_log TO rizzpay_app
-    USING (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[])
+    USING ((merchant_id || '') = ANY ((SELECT rizzpay.tenant_ids())::text[])
            AND livemode = (SELECT rizzpay.tenant_livemode()))
     WITH CHECK (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[])
                 AND livemode = (SELECT rizzpay.tenant_livemode()));

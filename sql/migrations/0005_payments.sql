@@ -199,7 +199,7 @@ BEGIN
         EXECUTE format('ALTER TABLE rizzpay.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format(
             'CREATE POLICY tenant ON rizzpay.%I TO rizzpay_app '
-            'USING (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) '
+            'USING ((merchant_id || '''') = ANY ((SELECT rizzpay.tenant_ids())::text[]) '
             'AND livemode = (SELECT rizzpay.tenant_livemode())) '
             'WITH CHECK (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) '
             'AND livemode = (SELECT rizzpay.tenant_livemode()))',

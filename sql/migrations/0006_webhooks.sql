@@ -1,10 +1,12 @@
 -- 0006 webhooks
--- why:   the outbox (events with a sequence per merchant), endpoints, deliveries and the inbox of gateway callbacks
+-- why:   the outbox (events with a sequence per merchant), endpoints, deliveries and the inbox of
+--        gateway callbacks
 -- locks: none (new tables)
 -- time:  milliseconds
 -- proof: sql/checks/0006_webhooks.sql
 
--- The counter row is locked until commit, so sequence numbers become visible in order and without gaps.
+-- The counter row is locked until commit, so sequence numbers become visible in order and without
+-- gaps.
 CREATE TABLE rizzpay.event_counters (
     merchant_id   text NOT NULL,
     livemode      boolean NOT NULL,
@@ -35,7 +37,8 @@ CREATE TABLE rizzpay.webhook_endpoints (
     url                        text NOT NULL,
     description                text NOT NULL DEFAULT '',
     event_types                text[] NOT NULL,
-    status                     text NOT NULL DEFAULT 'enabled' CHECK (status IN ('enabled', 'disabled', 'deleted')),
+    status                     text NOT NULL DEFAULT 'enabled'
+        CHECK (status IN ('enabled', 'disabled', 'deleted')),
     disabled_reason            text,
     secret                     bytea NOT NULL,
     previous_secret            bytea,
@@ -60,8 +63,10 @@ CREATE TABLE rizzpay.webhook_deliveries (
     created_at   timestamptz NOT NULL,
     updated_at   timestamptz NOT NULL
 );
-CREATE UNIQUE INDEX webhook_deliveries_once ON rizzpay.webhook_deliveries (endpoint_id, event_id) WHERE origin = 'event';
-CREATE INDEX webhook_deliveries_list ON rizzpay.webhook_deliveries (endpoint_id, created_at DESC, id DESC);
+CREATE UNIQUE INDEX webhook_deliveries_once ON rizzpay.webhook_deliveries (endpoint_id, event_id)
+    WHERE origin = 'event';
+CREATE INDEX webhook_deliveries_list
+    ON rizzpay.webhook_deliveries (endpoint_id, created_at DESC, id DESC);
 -- Which endpoints have an event already: asked by replays of a range.
 CREATE INDEX webhook_deliveries_event ON rizzpay.webhook_deliveries (event_id);
 
@@ -80,7 +85,9 @@ DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['event_counters', 'events', 'webhook_endpoints', 'webhook_deliveries'] LOOP
+    FOREACH name IN ARRAY ARRAY[
+        'event_counters', 'events', 'webhook_endpoints', 'webhook_deliveries'
+    ] LOOP
         EXECUTE format('ALTER TABLE rizzpay.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE rizzpay.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format(
@@ -93,7 +100,9 @@ BEGIN
         EXECUTE format('GRANT SELECT, INSERT ON rizzpay.%I TO rizzpay_app, rizzpay_worker', name);
     END LOOP;
 END $$;
-GRANT UPDATE ON rizzpay.event_counters, rizzpay.webhook_endpoints, rizzpay.webhook_deliveries TO rizzpay_app, rizzpay_worker;
--- Callbacks arrive before anybody knows whose they are: the API may add one, only the worker reads them.
+GRANT UPDATE ON rizzpay.event_counters, rizzpay.webhook_endpoints, rizzpay.webhook_deliveries
+    TO rizzpay_app, rizzpay_worker;
+-- Callbacks arrive before anybody knows whose they are: the API may add one, only the worker reads
+-- them.
 GRANT INSERT, SELECT (id, gateway, provider_event_id) ON rizzpay.gateway_callbacks TO rizzpay_app;
 GRANT SELECT, INSERT, UPDATE ON rizzpay.gateway_callbacks TO rizzpay_worker;

@@ -188,6 +188,20 @@ def test_row_level_security_is_on_and_forced_on_every_table(worker):
             assert (table, enabled, forced) == (table, True, True)
 
 
+def test_the_wall_is_not_taken_for_a_way_to_find_rows(worker):
+    """An index on merchant_id must not fit the policy: see sql/migrations/0001_platform.sql."""
+    with worker.transaction() as conn:
+        for table in set(tables(worker)) - {"merchants"}:
+            conditions = rows_of(
+                conn,
+                "SELECT pg_get_expr(polqual, polrelid) FROM pg_policy"
+                " WHERE polrelid = %s::regclass",
+                f"rizzpay.{table}",
+            )
+            found = [condition.startswith("(((merchant_id || ''") for (condition,) in conditions]
+            assert (table, found) == (table, [True])
+
+
 def test_the_roles_of_the_service_own_nothing_and_only_the_worker_sees_all(worker):
     with worker.transaction() as conn:
         owners = rows_of(
