@@ -26,7 +26,7 @@ class Response:
 
     @property
     def code(self) -> str | None:
-        return self.json().get("error", {}).get("code")
+        return self.json().get("error", {}).get("code") if self.body else None
 
 
 class Merchant:
@@ -116,6 +116,8 @@ def open_shop(appliance: Any, name: str, *options: str) -> "Merchant":
 
 
 def _again(answer: Response) -> bool:
+    if answer.code == "interrupted":  # nobody knows; the same key is done once at most
+        return True
     if answer.status not in RETRIED:
         return False
     if answer.status == 409:
