@@ -21,7 +21,7 @@ from gevent.event import AsyncResult, Event
 from rizzpay.audit import service as audit
 from rizzpay.audit.model import Entry
 from rizzpay.core import clock, ids
-from rizzpay.core.errors import Refused, RizzPayError
+from rizzpay.core.errors import Refused, Unavailable
 from rizzpay.core.tenant import Tenant
 from rizzpay.idempotency import service as idempotency
 from rizzpay.idempotency.model import Answer, Claim, InProgress, Mismatch, Replay, Won
@@ -139,7 +139,7 @@ class Writer:
     def _write(self, batch: list[_Item]) -> None:
         """Write a batch; if the database refuses the set, write its items one by one."""
         error = self._try(batch)
-        if error is not None and len(batch) > 1 and not isinstance(error, RizzPayError):
+        if error is not None and len(batch) > 1 and not isinstance(error, Unavailable):
             for item in batch:
                 alone = self._try([item])
                 self._fulfil([item], alone)

@@ -15,7 +15,7 @@ from rizzpay.core.errors import Refused
 from rizzpay.core.secret import Secret
 from rizzpay.gateways import port
 from rizzpay.idempotency.model import Answer, Claim
-from rizzpay.infra.envelope import DataKey, Envelope, Keys
+from rizzpay.infra.envelope import DataKey, Envelope, Keys, Unreadable
 from rizzpay.ledger import service as ledger
 from rizzpay.payments import authorizing
 from rizzpay.payments.model import Clocks
@@ -152,6 +152,22 @@ def test_an_item_whose_decision_is_a_bug_fails_alone(writer, worker, tenant):
     results = submitted(writer, [*good, replace(intent(tenant)[0], decide=broken)])
     assert isinstance(results[-1], ZeroDivisionError)
     assert count(worker, "payments", tenant) == 10
+
+
+def test_an_answer_that_was_tampered_with_fails_alone(writer, worker, tenant):
+    """What we raise on purpose about one item is no verdict on its neighbours either."""
+    write, attempt_id = intent(tenant)
+    submitted(writer, [write])
+    submitted(writer, [conclusion(write, attempt_id, taken())])
+    with worker.transaction() as conn:
+        conn.execute(
+            "UPDATE rizzpay.idempotency_claims SET response_body = %s WHERE key = %s",
+            (bytes(60), write.claim.key),
+        )
+    good = [intent(tenant)[0] for _ in range(10)]
+    results = submitted(writer, [*good[:5], write, *good[5:]])
+    assert isinstance(results[5], Unreadable)
+    assert all(isinstance(result, Written) for result in results[:5] + results[6:])
 
 
 def test_a_refused_item_leaves_its_key_free(writer, worker, tenant):
