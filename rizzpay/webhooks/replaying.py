@@ -35,12 +35,14 @@ class Range:
     events: EventFilter
     endpoint_id: str | None = None
     undelivered_only: bool = False  # leave out what an endpoint has taken already
+    batch: int = BATCH
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """One batch: deliveries made, and the last number looked at; None when there was no event."""
+    """One batch, and the last number looked at; None when there was no event any more."""
 
+    events: int
     deliveries: int
     last_sequence: int | None
 
@@ -79,9 +81,9 @@ def replay_range(
     Raises Refused: webhook_endpoint_not_found, endpoint_disabled.
     """
     endpoints = _endpoints(conn, author, wanted.endpoint_id)
-    events = store.list_events(conn, author.tenant, after_sequence, BATCH, wanted.events)
+    events = store.list_events(conn, author.tenant, after_sequence, wanted.batch, wanted.events)
     if not events:
-        return Replayed(0, None)
+        return Replayed(0, 0, None)
     skipped: set[tuple[str, str]] = set()
     if wanted.undelivered_only:
         skipped = store.arrived(conn, [event.id for event in events])
@@ -93,7 +95,7 @@ def replay_range(
     ]
     made = add(conn, author.tenant, Origin.REPLAY, pairs, now) if pairs else []
     _note(conn, author, f"{events[0].id}..{events[-1].id}", len(made), now)
-    return Replayed(len(made), events[-1].sequence)
+    return Replayed(len(events), len(made), events[-1].sequence)
 
 
 def _endpoints(conn: Connection, author: Author, endpoint_id: str | None) -> Sequence[Endpoint]:
