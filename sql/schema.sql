@@ -1,0 +1,863 @@
+-- What the migrations add up to; dumped, never edited. Renew it with:
+-- RIZZPAY_WRITE_SCHEMA=1 script/test tests/architecture/test_schema.py
+
+CREATE SCHEMA rizzpay;
+
+ALTER SCHEMA rizzpay OWNER TO rizzpay_owner;
+
+CREATE FUNCTION rizzpay.check_payment_transition() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        IF NEW.status <> OLD.status AND NOT EXISTS (
+            SELECT FROM rizzpay.payment_transitions t
+            WHERE t.from_status = OLD.status AND t.to_status = NEW.status
+        ) THEN
+            RAISE EXCEPTION 'payment %: % to % is not legal', OLD.id, OLD.status, NEW.status
+                USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NEW;
+    END $$;
+
+ALTER FUNCTION rizzpay.check_payment_transition() OWNER TO rizzpay_owner;
+
+CREATE FUNCTION rizzpay.check_resolutions() RETURNS trigger
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+    DECLARE
+        wrong text;
+    BEGIN
+        SELECT f.id INTO wrong
+        FROM fresh f
+        WHERE f.pending_id IS NOT NULL
+          AND (SELECT p.phase = 'pending' AND p.merchant_id = f.merchant_id
+                      AND p.livemode = f.livemode AND p.currency = f.currency
+                      AND p.debit = f.debit AND p.credit = f.credit
+                      AND (f.amount = p.amount OR (f.phase = 'post' AND f.amount < p.amount))
+               FROM rizzpay.ledger_transfers p WHERE p.id = f.pending_id) IS NOT TRUE
+        LIMIT 1;
+        IF wrong IS NOT NULL THEN
+            RAISE EXCEPTION 'transfer %: does not fit what it resolves', wrong
+                USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NULL;
+    END $$;
+
+ALTER FUNCTION rizzpay.check_resolutions() OWNER TO rizzpay_owner;
+
+CREATE FUNCTION rizzpay.find_api_key(wanted text) RETURNS TABLE(key_id text, livemode boolean, digest bytea, pepper_id text, scopes text[], allowed_cidrs text[], expires_at timestamp with time zone, revoked_at timestamp with time zone, merchant_id text, name text, mcc text, status text, tier text, requests_per_minute integer, fee_basis_points integer, gst_basis_points integer, late_authorization text, collect_exemption text, upi_vpa text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'rizzpay'
+    AS $$
+        SELECT k.id, k.livemode, k.digest, k.pepper_id, k.scopes, k.allowed_cidrs::text[],
+               k.expires_at, k.revoked_at, m.id, m.name, m.mcc::text, m.status, m.tier,
+               m.requests_per_minute, m.fee_basis_points, m.gst_basis_points,
+               m.late_authorization, m.collect_exemption, m.upi_vpa
+        FROM rizzpay.api_keys k JOIN rizzpay.merchants m ON m.id = k.merchant_id
+        WHERE k.id = wanted
+    $$;
+
+ALTER FUNCTION rizzpay.find_api_key(wanted text) OWNER TO rizzpay_lookup;
+
+CREATE FUNCTION rizzpay.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME
+        USING ERRCODE = 'integrity_constraint_violation'; END $$;
+
+ALTER FUNCTION rizzpay.refuse_change() OWNER TO rizzpay_owner;
+
+CREATE FUNCTION rizzpay.tenant_ids() RETURNS text[]
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$ SELECT string_to_array(coalesce(current_setting('app.merchant_id', true), ''), ',') $$;
+
+ALTER FUNCTION rizzpay.tenant_ids() OWNER TO rizzpay_owner;
+
+CREATE FUNCTION rizzpay.tenant_livemode() RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$ SELECT nullif(current_setting('app.livemode', true), '')::boolean $$;
+
+ALTER FUNCTION rizzpay.tenant_livemode() OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.api_keys (
+    id text NOT NULL,
+    merchant_id text NOT NULL,
+    livemode boolean NOT NULL,
+    slot smallint NOT NULL,
+    label text DEFAULT ''::text NOT NULL,
+    digest bytea NOT NULL,
+    pepper_id text NOT NULL,
+    scopes text[] NOT NULL,
+    allowed_cidrs cidr[] DEFAULT '{}'::cidr[] NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    CONSTRAINT api_keys_digest_check CHECK ((octet_length(digest) = 32)),
+    CONSTRAINT api_keys_slot_check CHECK ((slot = ANY (ARRAY[1, 2])))
+);
+
+ALTER TABLE ONLY rizzpay.api_keys FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.api_keys OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.audit_chain (
+    "position" bigint NOT NULL,
+    audit_id bigint NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT audit_chain_hash_check CHECK ((octet_length(hash) = 32)),
+    CONSTRAINT audit_chain_position_check CHECK (("position" > 0))
+);
+
+ALTER TABLE rizzpay.audit_chain OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.audit_checkpoints (
+    "position" bigint NOT NULL,
+    hash bytea NOT NULL,
+    signed_at timestamp with time zone NOT NULL,
+    key_label text NOT NULL,
+    signature bytea NOT NULL,
+    CONSTRAINT audit_checkpoints_hash_check CHECK ((octet_length(hash) = 32))
+);
+
+ALTER TABLE rizzpay.audit_checkpoints OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.audit_log (
+    id bigint NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    at timestamp with time zone NOT NULL,
+    merchant_id text,
+    livemode boolean,
+    actor text NOT NULL,
+    action text NOT NULL,
+    object_id text NOT NULL,
+    request_id text,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+ALTER TABLE ONLY rizzpay.audit_log FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.audit_log OWNER TO rizzpay_owner;
+
+ALTER TABLE rizzpay.audit_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME rizzpay.audit_log_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE rizzpay.data_keys (
+    id text NOT NULL,
+    purpose text NOT NULL,
+    kek_label text NOT NULL,
+    mechanism text NOT NULL,
+    wrapped bytea NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    rewrapped_at timestamp with time zone,
+    CONSTRAINT data_keys_purpose_check CHECK ((purpose = ANY (ARRAY['personal'::text, 'blind_index'::text, 'api_pepper'::text, 'webhook_secret'::text, 'answer'::text, 'cursor'::text]))),
+    CONSTRAINT data_keys_status_check CHECK ((status = ANY (ARRAY['active'::text, 'decrypt_only'::text, 'retired'::text])))
+);
+
+ALTER TABLE rizzpay.data_keys OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.event_counters (
+    merchant_id text NOT NULL,
+    livemode boolean NOT NULL,
+    last_sequence bigint NOT NULL,
+    CONSTRAINT event_counters_last_sequence_check CHECK ((last_sequence >= 0))
+);
+
+ALTER TABLE ONLY rizzpay.event_counters FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.event_counters OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.events (
+    id text NOT NULL,
+    merchant_id text NOT NULL,
+    livemode boolean NOT NULL,
+    sequence bigint NOT NULL,
+    type text NOT NULL,
+    object_id text NOT NULL,
+    object_sequence integer NOT NULL,
+    data jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT events_sequence_check CHECK ((sequence > 0))
+);
+
+ALTER TABLE ONLY rizzpay.events FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.events OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.gateway_callbacks (
+    id bigint NOT NULL,
+    gateway text NOT NULL,
+    provider_event_id text NOT NULL,
+    body bytea NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    applied_at timestamp with time zone,
+    result text
+);
+
+ALTER TABLE rizzpay.gateway_callbacks OWNER TO rizzpay_owner;
+
+ALTER TABLE rizzpay.gateway_callbacks ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME rizzpay.gateway_callbacks_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE rizzpay.idempotency_claims (
+    merchant_id text NOT NULL,
+    livemode boolean NOT NULL,
+    key text NOT NULL,
+    request_hash bytea NOT NULL,
+    request_id text NOT NULL,
+    object_id text NOT NULL,
+    response_status smallint,
+    response_body bytea,
+    created_at timestamp with time zone NOT NULL,
+    completed_at timestamp with time zone,
+    CONSTRAINT idempotency_claims_check CHECK (((response_status IS NULL) = (completed_at IS NULL))),
+    CONSTRAINT idempotency_claims_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255)))
+);
+
+ALTER TABLE ONLY rizzpay.idempotency_claims FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.idempotency_claims OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.jobs (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    key text NOT NULL,
+    merchant_id text,
+    livemode boolean,
+    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
+    run_at timestamp with time zone NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    lease_token bigint DEFAULT 0 NOT NULL,
+    lease_until timestamp with time zone,
+    last_error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY rizzpay.jobs FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.jobs OWNER TO rizzpay_owner;
+
+ALTER TABLE rizzpay.jobs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME rizzpay.jobs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE rizzpay.ledger_accounts (
+    merchant_id text NOT NULL,
+    livemode boolean NOT NULL,
+    currency character(3) NOT NULL,
+    name text NOT NULL,
+    debits_posted bigint DEFAULT 0 NOT NULL,
+    credits_posted bigint DEFAULT 0 NOT NULL,
+    debits_pending bigint DEFAULT 0 NOT NULL,
+    credits_pending bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT ledger_accounts_credits_pending_check CHECK ((credits_pending >= 0)),
+    CONSTRAINT ledger_accounts_credits_posted_check CHECK ((credits_posted >= 0)),
+    CONSTRAINT ledger_accounts_debits_pending_check CHECK ((debits_pending >= 0)),
+    CONSTRAINT ledger_accounts_debits_posted_check CHECK ((debits_posted >= 0)),
+    CONSTRAINT ledger_accounts_name_check CHECK (((name = ANY (ARRAY['merchant_pending'::text, 'merchant_available'::text, 'fees'::text, 'gst'::text, 'refunds'::text, 'suspense'::text])) OR (name ~ '^gateway:[a-z0-9_-]{1,40}$'::text)))
+)
+WITH (fillfactor='50');
+
+ALTER TABLE ONLY rizzpay.ledger_accounts FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.ledger_accounts OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.ledger_transfers (
+    id text NOT NULL,
+    merchant_id text NOT NULL,
+    livemode boolean NOT NULL,
+    currency character(3) NOT NULL,
+    debit text NOT NULL,
+    credit text NOT NULL,
+    amount bigint NOT NULL,
+    phase text NOT NULL,
+    pending_id text,
+    code text NOT NULL,
+    payment_id text,
+    refund_id text,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT ledger_transfers_amount_check CHECK ((amount > 0)),
+    CONSTRAINT ledger_transfers_check CHECK ((debit <> credit)),
+    CONSTRAINT ledger_transfers_check1 CHECK (((phase = ANY (ARRAY['post'::text, 'void'::text])) = (pending_id IS NOT NULL))),
+    CONSTRAINT ledger_transfers_phase_check CHECK ((phase = ANY (ARRAY['posted'::text, 'pending'::text, 'post'::text, 'void'::text])))
+);
+
+ALTER TABLE ONLY rizzpay.ledger_transfers FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.ledger_transfers OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.merchants (
+    id text NOT NULL,
+    name text NOT NULL,
+    mcc character(4) NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    tier text DEFAULT 'standard'::text NOT NULL,
+    requests_per_minute integer NOT NULL,
+    fee_basis_points integer DEFAULT 200 NOT NULL,
+    gst_basis_points integer DEFAULT 1800 NOT NULL,
+    late_authorization text DEFAULT 'capture'::text NOT NULL,
+    collect_exemption text,
+    upi_vpa text,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT merchants_collect_exemption_check CHECK ((collect_exemption = ANY (ARRAY['mcc_6012'::text, 'mcc_6211'::text, 'ios'::text, 'erupi'::text, 'pa_cb'::text, 'mandate_ops'::text]))),
+    CONSTRAINT merchants_fee_basis_points_check CHECK (((fee_basis_points >= 0) AND (fee_basis_points <= 10000))),
+    CONSTRAINT merchants_gst_basis_points_check CHECK (((gst_basis_points >= 0) AND (gst_basis_points <= 10000))),
+    CONSTRAINT merchants_late_authorization_check CHECK ((late_authorization = ANY (ARRAY['capture'::text, 'refund'::text]))),
+    CONSTRAINT merchants_mcc_check CHECK ((mcc ~ '^[0-9]{4}$'::text)),
+    CONSTRAINT merchants_requests_per_minute_check CHECK ((requests_per_minute > 0)),
+    CONSTRAINT merchants_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text, 'offboarded'::text]))),
+    CONSTRAINT merchants_tier_check CHECK ((tier = ANY (ARRAY['standard'::text, 'premium'::text, 'enterprise'::text])))
+);
+
+ALTER TABLE ONLY rizzpay.merchants FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.merchants OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.migrations (
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE rizzpay.migrations OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.payers (
+    id text NOT NULL,
+    merchant_id text NOT NULL,
+    livemode boolean NOT NULL,
+    name bytea,
+    email bytea,
+    phone bytea,
+    vpa bytea,
+    email_index bytea,
+    phone_index bytea,
+    vpa_index bytea,
+    created_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY rizzpay.payers FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.payers OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.payment_attempts (
+    id text NOT NULL,
+    payment_id text NOT NULL,
+    merchant_id text NOT NULL,
+    livemode boolean NOT NULL,
+    kind text NOT NULL,
+    status text NOT NULL,
+    amount bigint NOT NULL,
+    gateway text NOT NULL,
+    gateway_reference text,
+    rrn text,
+    decline jsonb,
+    note text,
+    enquiries integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT payment_attempts_amount_check CHECK ((amount > 0)),
+    CONSTRAINT payment_attempts_kind_check CHECK ((kind = ANY (ARRAY['authorize'::text, 'capture'::text, 'void'::text]))),
+    CONSTRAINT payment_attempts_status_check CHECK ((status = ANY (ARRAY['created'::text, 'requires_action'::text, 'processing'::text, 'approved'::text, 'declined'::text, 'not_sent'::text, 'unknown'::text, 'conflicted'::text, 'abandoned'::text])))
+);
+
+ALTER TABLE ONLY rizzpay.payment_attempts FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.payment_attempts OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.payment_transitions (
+    from_status text NOT NULL,
+    to_status text NOT NULL
+);
+
+ALTER TABLE rizzpay.payment_transitions OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.payments (
+    id text NOT NULL,
+    merchant_id text NOT NULL,
+    livemode boolean NOT NULL,
+    status text NOT NULL,
+    amount bigint NOT NULL,
+    currency character(3) NOT NULL,
+    amount_authorized bigint DEFAULT 0 NOT NULL,
+    amount_captured bigint DEFAULT 0 NOT NULL,
+    amount_capture_pending bigint DEFAULT 0 NOT NULL,
+    amount_refunded bigint DEFAULT 0 NOT NULL,
+    amount_refund_pending bigint DEFAULT 0 NOT NULL,
+    capture_method text NOT NULL,
+    method jsonb NOT NULL,
+    reference text,
+    description text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    return_url text,
+    payer_id text,
+    gateway text NOT NULL,
+    gateway_reference text,
+    rrn text,
+    next_action jsonb,
+    failure jsonb,
+    cancellation_reason text,
+    late boolean DEFAULT false NOT NULL,
+    funds text DEFAULT 'merchant_pending'::text NOT NULL,
+    hold_transfer_id text,
+    hold_amount bigint DEFAULT 0 NOT NULL,
+    closing_attempt_id text,
+    fee_basis_points integer NOT NULL,
+    gst_basis_points integer NOT NULL,
+    late_authorization text NOT NULL,
+    open_unknown integer DEFAULT 0 NOT NULL,
+    expires_at timestamp with time zone,
+    authorization_expires_at timestamp with time zone,
+    version integer NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT captures_within_authorized CHECK (((amount_captured + amount_capture_pending) <= amount_authorized)),
+    CONSTRAINT payments_amount_authorized_check CHECK ((amount_authorized >= 0)),
+    CONSTRAINT payments_amount_capture_pending_check CHECK ((amount_capture_pending >= 0)),
+    CONSTRAINT payments_amount_captured_check CHECK ((amount_captured >= 0)),
+    CONSTRAINT payments_amount_check CHECK (((amount >= 1) AND (amount <= '9007199254740991'::bigint))),
+    CONSTRAINT payments_amount_refund_pending_check CHECK ((amount_refund_pending >= 0)),
+    CONSTRAINT payments_amount_refunded_check CHECK ((amount_refunded >= 0)),
+    CONSTRAINT payments_capture_method_check CHECK ((capture_method = ANY (ARRAY['automatic'::text, 'manual'::text]))),
+    CONSTRAINT payments_check CHECK (((hold_transfer_id IS NULL) = (hold_amount = 0))),
+    CONSTRAINT payments_fee_basis_points_check CHECK (((fee_basis_points >= 0) AND (fee_basis_points <= 10000))),
+    CONSTRAINT payments_funds_check CHECK ((funds = ANY (ARRAY['merchant_pending'::text, 'suspense'::text]))),
+    CONSTRAINT payments_gst_basis_points_check CHECK (((gst_basis_points >= 0) AND (gst_basis_points <= 10000))),
+    CONSTRAINT payments_hold_amount_check CHECK ((hold_amount >= 0)),
+    CONSTRAINT payments_late_authorization_check CHECK ((late_authorization = ANY (ARRAY['capture'::text, 'refund'::text]))),
+    CONSTRAINT payments_open_unknown_check CHECK ((open_unknown >= 0)),
+    CONSTRAINT payments_status_check CHECK ((status = ANY (ARRAY['created'::text, 'requires_action'::text, 'processing'::text, 'authorized'::text, 'partially_captured'::text, 'captured'::text, 'failed'::text, 'cancelled'::text, 'expired'::text, 'unknown'::text, 'conflicted'::text, 'requires_merchant_action'::text]))),
+    CONSTRAINT refunds_within_captured CHECK (((amount_refunded + amount_refund_pending) <= amount_captured))
+);
+
+ALTER TABLE ONLY rizzpay.payments FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.payments OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.refunds (
+    id text NOT NULL,
+    payment_id text NOT NULL,
+    merchant_id text NOT NULL,
+    livemode boolean NOT NULL,
+    status text NOT NULL,
+    amount bigint NOT NULL,
+    currency character(3) NOT NULL,
+    origin text NOT NULL,
+    reason text,
+    reference text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    gateway text NOT NULL,
+    gateway_reference text,
+    acquirer_reference text,
+    failure jsonb,
+    hold_transfer_id text NOT NULL,
+    status_history jsonb NOT NULL,
+    enquiries integer DEFAULT 0 NOT NULL,
+    sent_at timestamp with time zone,
+    version integer NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT refunds_amount_check CHECK ((amount > 0)),
+    CONSTRAINT refunds_origin_check CHECK ((origin = ANY (ARRAY['api'::text, 'auto'::text]))),
+    CONSTRAINT refunds_status_check CHECK ((status = ANY (ARRAY['created'::text, 'processing'::text, 'processed'::text, 'failed'::text, 'unknown'::text])))
+);
+
+ALTER TABLE ONLY rizzpay.refunds FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.refunds OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.review_cases (
+    id text NOT NULL,
+    merchant_id text NOT NULL,
+    livemode boolean NOT NULL,
+    object_id text NOT NULL,
+    payment_id text NOT NULL,
+    reason text NOT NULL,
+    opened_at timestamp with time zone NOT NULL,
+    closed_at timestamp with time zone,
+    CONSTRAINT review_cases_reason_check CHECK ((reason = ANY (ARRAY['unknown_outcome'::text, 'conflicted'::text, 'late_authorization'::text])))
+);
+
+ALTER TABLE ONLY rizzpay.review_cases FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.review_cases OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.webhook_deliveries (
+    id text NOT NULL,
+    merchant_id text NOT NULL,
+    livemode boolean NOT NULL,
+    endpoint_id text NOT NULL,
+    event_id text NOT NULL,
+    origin text NOT NULL,
+    status text NOT NULL,
+    attempts jsonb DEFAULT '[]'::jsonb NOT NULL,
+    next_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT webhook_deliveries_origin_check CHECK ((origin = ANY (ARRAY['event'::text, 'replay'::text]))),
+    CONSTRAINT webhook_deliveries_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'succeeded'::text, 'failed'::text])))
+);
+
+ALTER TABLE ONLY rizzpay.webhook_deliveries FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.webhook_deliveries OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.webhook_endpoints (
+    id text NOT NULL,
+    merchant_id text NOT NULL,
+    livemode boolean NOT NULL,
+    url text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    event_types text[] NOT NULL,
+    status text DEFAULT 'enabled'::text NOT NULL,
+    disabled_reason text,
+    secret bytea NOT NULL,
+    previous_secret bytea,
+    previous_secret_expires_at timestamp with time zone,
+    failing_since timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT webhook_endpoints_status_check CHECK ((status = ANY (ARRAY['enabled'::text, 'disabled'::text, 'deleted'::text])))
+);
+
+ALTER TABLE ONLY rizzpay.webhook_endpoints FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.webhook_endpoints OWNER TO rizzpay_owner;
+
+ALTER TABLE ONLY rizzpay.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY rizzpay.audit_chain
+    ADD CONSTRAINT audit_chain_audit_id_key UNIQUE (audit_id);
+
+ALTER TABLE ONLY rizzpay.audit_chain
+    ADD CONSTRAINT audit_chain_pkey PRIMARY KEY ("position");
+
+ALTER TABLE ONLY rizzpay.audit_checkpoints
+    ADD CONSTRAINT audit_checkpoints_pkey PRIMARY KEY ("position");
+
+ALTER TABLE ONLY rizzpay.audit_log
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY rizzpay.data_keys
+    ADD CONSTRAINT data_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY rizzpay.event_counters
+    ADD CONSTRAINT event_counters_pkey PRIMARY KEY (merchant_id, livemode);
+
+ALTER TABLE ONLY rizzpay.events
+    ADD CONSTRAINT events_merchant_id_livemode_sequence_key UNIQUE (merchant_id, livemode, sequence);
+
+ALTER TABLE ONLY rizzpay.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY rizzpay.gateway_callbacks
+    ADD CONSTRAINT gateway_callbacks_gateway_provider_event_id_key UNIQUE (gateway, provider_event_id);
+
+ALTER TABLE ONLY rizzpay.gateway_callbacks
+    ADD CONSTRAINT gateway_callbacks_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY rizzpay.idempotency_claims
+    ADD CONSTRAINT idempotency_claims_pkey PRIMARY KEY (merchant_id, livemode, key);
+
+ALTER TABLE ONLY rizzpay.jobs
+    ADD CONSTRAINT jobs_kind_key_key UNIQUE (kind, key);
+
+ALTER TABLE ONLY rizzpay.jobs
+    ADD CONSTRAINT jobs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY rizzpay.ledger_accounts
+    ADD CONSTRAINT ledger_accounts_pkey PRIMARY KEY (merchant_id, livemode, currency, name);
+
+ALTER TABLE ONLY rizzpay.ledger_transfers
+    ADD CONSTRAINT ledger_transfers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY rizzpay.merchants
+    ADD CONSTRAINT merchants_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY rizzpay.migrations
+    ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY rizzpay.payers
+    ADD CONSTRAINT payers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY rizzpay.payment_attempts
+    ADD CONSTRAINT payment_attempts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY rizzpay.payment_transitions
+    ADD CONSTRAINT payment_transitions_pkey PRIMARY KEY (from_status, to_status);
+
+ALTER TABLE ONLY rizzpay.payments
+    ADD CONSTRAINT payments_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY rizzpay.refunds
+    ADD CONSTRAINT refunds_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY rizzpay.review_cases
+    ADD CONSTRAINT review_cases_object_id_reason_key UNIQUE (object_id, reason);
+
+ALTER TABLE ONLY rizzpay.review_cases
+    ADD CONSTRAINT review_cases_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY rizzpay.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY rizzpay.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (id);
+
+CREATE UNIQUE INDEX api_keys_two_live ON rizzpay.api_keys USING btree (merchant_id, livemode, slot) WHERE (revoked_at IS NULL);
+
+CREATE INDEX audit_log_object ON rizzpay.audit_log USING btree (object_id);
+
+CREATE INDEX audit_log_sealing ON rizzpay.audit_log USING btree (xid, id);
+
+CREATE INDEX data_keys_kek ON rizzpay.data_keys USING btree (kek_label);
+
+CREATE UNIQUE INDEX data_keys_one_active ON rizzpay.data_keys USING btree (purpose) WHERE (status = 'active'::text);
+
+CREATE INDEX events_object ON rizzpay.events USING btree (object_id);
+
+CREATE INDEX idempotency_claims_age ON rizzpay.idempotency_claims USING btree (created_at);
+
+CREATE INDEX idempotency_claims_object ON rizzpay.idempotency_claims USING btree (object_id);
+
+CREATE INDEX jobs_due ON rizzpay.jobs USING btree (run_at, id);
+
+CREATE INDEX ledger_transfers_payment ON rizzpay.ledger_transfers USING btree (payment_id);
+
+CREATE UNIQUE INDEX ledger_transfers_resolved_once ON rizzpay.ledger_transfers USING btree (pending_id) WHERE (pending_id IS NOT NULL);
+
+CREATE INDEX payers_email ON rizzpay.payers USING btree (merchant_id, livemode, email_index) WHERE (email_index IS NOT NULL);
+
+CREATE INDEX payers_phone ON rizzpay.payers USING btree (merchant_id, livemode, phone_index) WHERE (phone_index IS NOT NULL);
+
+CREATE INDEX payers_vpa ON rizzpay.payers USING btree (merchant_id, livemode, vpa_index) WHERE (vpa_index IS NOT NULL);
+
+CREATE UNIQUE INDEX payment_attempts_one_success ON rizzpay.payment_attempts USING btree (payment_id) WHERE ((kind = 'authorize'::text) AND (status = 'approved'::text));
+
+CREATE INDEX payment_attempts_payment ON rizzpay.payment_attempts USING btree (payment_id);
+
+CREATE INDEX payments_list ON rizzpay.payments USING btree (merchant_id, livemode, created_at DESC, id DESC);
+
+CREATE INDEX payments_payer ON rizzpay.payments USING btree (payer_id) WHERE (payer_id IS NOT NULL);
+
+CREATE INDEX payments_reference ON rizzpay.payments USING btree (merchant_id, livemode, reference) WHERE (reference IS NOT NULL);
+
+CREATE UNIQUE INDEX payments_rrn ON rizzpay.payments USING btree (gateway, rrn) WHERE (rrn IS NOT NULL);
+
+CREATE INDEX refunds_list ON rizzpay.refunds USING btree (merchant_id, livemode, created_at DESC, id DESC);
+
+CREATE INDEX refunds_payment ON rizzpay.refunds USING btree (payment_id);
+
+CREATE INDEX review_cases_open ON rizzpay.review_cases USING btree (opened_at) WHERE (closed_at IS NULL);
+
+CREATE INDEX webhook_deliveries_event ON rizzpay.webhook_deliveries USING btree (event_id);
+
+CREATE INDEX webhook_deliveries_list ON rizzpay.webhook_deliveries USING btree (endpoint_id, created_at DESC, id DESC);
+
+CREATE UNIQUE INDEX webhook_deliveries_once ON rizzpay.webhook_deliveries USING btree (endpoint_id, event_id) WHERE (origin = 'event'::text);
+
+CREATE INDEX webhook_endpoints_merchant ON rizzpay.webhook_endpoints USING btree (merchant_id, livemode);
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON rizzpay.audit_chain FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON rizzpay.audit_checkpoints FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON rizzpay.audit_log FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON rizzpay.events FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON rizzpay.ledger_transfers FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.refuse_change();
+
+CREATE TRIGGER legal_transition BEFORE UPDATE OF status ON rizzpay.payments FOR EACH ROW EXECUTE FUNCTION rizzpay.check_payment_transition();
+
+CREATE TRIGGER resolves_pending AFTER INSERT ON rizzpay.ledger_transfers REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.check_resolutions();
+
+ALTER TABLE ONLY rizzpay.api_keys
+    ADD CONSTRAINT api_keys_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES rizzpay.merchants(id);
+
+ALTER TABLE ONLY rizzpay.api_keys
+    ADD CONSTRAINT api_keys_pepper_id_fkey FOREIGN KEY (pepper_id) REFERENCES rizzpay.data_keys(id);
+
+ALTER TABLE ONLY rizzpay.audit_checkpoints
+    ADD CONSTRAINT audit_checkpoints_position_fkey FOREIGN KEY ("position") REFERENCES rizzpay.audit_chain("position");
+
+ALTER TABLE ONLY rizzpay.ledger_transfers
+    ADD CONSTRAINT ledger_transfers_pending_id_fkey FOREIGN KEY (pending_id) REFERENCES rizzpay.ledger_transfers(id);
+
+ALTER TABLE ONLY rizzpay.payment_attempts
+    ADD CONSTRAINT payment_attempts_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES rizzpay.payments(id);
+
+ALTER TABLE ONLY rizzpay.payments
+    ADD CONSTRAINT payments_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES rizzpay.merchants(id);
+
+ALTER TABLE ONLY rizzpay.payments
+    ADD CONSTRAINT payments_payer_id_fkey FOREIGN KEY (payer_id) REFERENCES rizzpay.payers(id);
+
+ALTER TABLE ONLY rizzpay.refunds
+    ADD CONSTRAINT refunds_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES rizzpay.payments(id);
+
+ALTER TABLE ONLY rizzpay.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES rizzpay.webhook_endpoints(id);
+
+ALTER TABLE ONLY rizzpay.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_event_id_fkey FOREIGN KEY (event_id) REFERENCES rizzpay.events(id);
+
+ALTER TABLE rizzpay.api_keys ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.audit_log ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.event_counters ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.events ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.idempotency_claims ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.jobs ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.ledger_accounts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.ledger_transfers ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.merchants ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.payers ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.payment_attempts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.payments ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.refunds ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.review_cases ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON rizzpay.api_keys TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
+
+CREATE POLICY tenant ON rizzpay.audit_log TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
+
+CREATE POLICY tenant ON rizzpay.event_counters TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
+
+CREATE POLICY tenant ON rizzpay.events TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
+
+CREATE POLICY tenant ON rizzpay.idempotency_claims TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
+
+CREATE POLICY tenant ON rizzpay.jobs TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id IS NULL) OR ((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))));
+
+CREATE POLICY tenant ON rizzpay.ledger_accounts TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
+
+CREATE POLICY tenant ON rizzpay.ledger_transfers TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
+
+CREATE POLICY tenant ON rizzpay.merchants TO rizzpay_app USING ((id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])));
+
+CREATE POLICY tenant ON rizzpay.payers TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
+
+CREATE POLICY tenant ON rizzpay.payment_attempts TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
+
+CREATE POLICY tenant ON rizzpay.payments TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
+
+CREATE POLICY tenant ON rizzpay.refunds TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
+
+CREATE POLICY tenant ON rizzpay.review_cases TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
+
+CREATE POLICY tenant ON rizzpay.webhook_deliveries TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
+
+CREATE POLICY tenant ON rizzpay.webhook_endpoints TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
+
+ALTER TABLE rizzpay.webhook_deliveries ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.webhook_endpoints ENABLE ROW LEVEL SECURITY;
+
+GRANT USAGE ON SCHEMA rizzpay TO rizzpay_app;
+GRANT USAGE ON SCHEMA rizzpay TO rizzpay_worker;
+GRANT USAGE ON SCHEMA rizzpay TO rizzpay_lookup;
+
+REVOKE ALL ON FUNCTION rizzpay.find_api_key(wanted text) FROM PUBLIC;
+GRANT ALL ON FUNCTION rizzpay.find_api_key(wanted text) TO rizzpay_app;
+GRANT ALL ON FUNCTION rizzpay.find_api_key(wanted text) TO rizzpay_worker;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.api_keys TO rizzpay_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.api_keys TO rizzpay_worker;
+GRANT SELECT ON TABLE rizzpay.api_keys TO rizzpay_lookup;
+
+GRANT SELECT,INSERT ON TABLE rizzpay.audit_chain TO rizzpay_worker;
+
+GRANT SELECT,INSERT ON TABLE rizzpay.audit_checkpoints TO rizzpay_worker;
+
+GRANT SELECT,INSERT ON TABLE rizzpay.audit_log TO rizzpay_app;
+GRANT SELECT,INSERT ON TABLE rizzpay.audit_log TO rizzpay_worker;
+
+GRANT SELECT ON TABLE rizzpay.data_keys TO rizzpay_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.data_keys TO rizzpay_worker;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.event_counters TO rizzpay_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.event_counters TO rizzpay_worker;
+
+GRANT SELECT,INSERT ON TABLE rizzpay.events TO rizzpay_app;
+GRANT SELECT,INSERT ON TABLE rizzpay.events TO rizzpay_worker;
+
+GRANT INSERT ON TABLE rizzpay.gateway_callbacks TO rizzpay_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.gateway_callbacks TO rizzpay_worker;
+
+GRANT SELECT(id) ON TABLE rizzpay.gateway_callbacks TO rizzpay_app;
+
+GRANT SELECT(gateway) ON TABLE rizzpay.gateway_callbacks TO rizzpay_app;
+
+GRANT SELECT(provider_event_id) ON TABLE rizzpay.gateway_callbacks TO rizzpay_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE rizzpay.idempotency_claims TO rizzpay_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE rizzpay.idempotency_claims TO rizzpay_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE rizzpay.jobs TO rizzpay_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE rizzpay.jobs TO rizzpay_worker;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.ledger_accounts TO rizzpay_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.ledger_accounts TO rizzpay_worker;
+
+GRANT SELECT,INSERT ON TABLE rizzpay.ledger_transfers TO rizzpay_app;
+GRANT SELECT,INSERT ON TABLE rizzpay.ledger_transfers TO rizzpay_worker;
+
+GRANT SELECT ON TABLE rizzpay.merchants TO rizzpay_app;
+GRANT SELECT ON TABLE rizzpay.merchants TO rizzpay_lookup;
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.merchants TO rizzpay_worker;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.payers TO rizzpay_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.payers TO rizzpay_worker;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.payment_attempts TO rizzpay_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.payment_attempts TO rizzpay_worker;
+
+GRANT SELECT ON TABLE rizzpay.payment_transitions TO rizzpay_app;
+GRANT SELECT ON TABLE rizzpay.payment_transitions TO rizzpay_worker;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.payments TO rizzpay_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.payments TO rizzpay_worker;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.refunds TO rizzpay_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.refunds TO rizzpay_worker;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.review_cases TO rizzpay_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.review_cases TO rizzpay_worker;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.webhook_deliveries TO rizzpay_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.webhook_deliveries TO rizzpay_worker;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.webhook_endpoints TO rizzpay_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.webhook_endpoints TO rizzpay_worker;
