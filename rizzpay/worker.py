@@ -141,6 +141,7 @@ class Worker:
         self.parts = parts
         self._pool = Pool(CONCURRENCY)
         self._stop = Event()
+        self._unsigned = 0  # rows that this process sealed since the last checkpoint
 
     def stop(self) -> None:
         """Finish what runs and lease nothing more."""
@@ -216,11 +217,16 @@ class Worker:
             gevent.sleep(every_s)
 
     def _seal(self) -> None:
-        while audit.seal(self.parts.database):
+        """Seal what has settled; sign sooner than planned when much was sealed."""
+        while sealed := audit.seal(self.parts.database):
+            self._unsigned += sealed
+            if self._unsigned >= self.parts.config.audit.checkpoint_every_rows:
+                self._checkpoint()
             gevent.sleep(0)
 
     def _checkpoint(self) -> None:
         audit.checkpoint(self.parts.database, self.parts.hsm, clock.now())
+        self._unsigned = 0
 
     def _measure(self) -> None:
         now = clock.now()

@@ -87,6 +87,7 @@ CREATE INDEX payments_list ON rizzpay.payments (merchant_id, livemode, created_a
 CREATE INDEX payments_payer ON rizzpay.payments (payer_id) WHERE payer_id IS NOT NULL;
 CREATE INDEX payments_reference ON rizzpay.payments (merchant_id, livemode, reference)
     WHERE reference IS NOT NULL;
+CREATE INDEX payments_unknown ON rizzpay.payments (id) WHERE status = 'unknown';
 CREATE UNIQUE INDEX payments_rrn ON rizzpay.payments (gateway, rrn) WHERE rrn IS NOT NULL;
 
 CREATE FUNCTION rizzpay.check_payment_transition() RETURNS trigger
@@ -155,6 +156,7 @@ CREATE TABLE rizzpay.refunds (
 );
 CREATE INDEX refunds_list ON rizzpay.refunds (merchant_id, livemode, created_at DESC, id DESC);
 CREATE INDEX refunds_payment ON rizzpay.refunds (payment_id);
+CREATE INDEX refunds_unknown ON rizzpay.refunds (id) WHERE status = 'unknown';
 
 CREATE TABLE rizzpay.idempotency_claims (
     merchant_id     text NOT NULL,
