@@ -87,6 +87,11 @@ def has_card_number(text: str) -> bool:
     return bool(_TRACK.search(folded)) or any(True for _ in _card_numbers(folded))
 
 
+def may_be_card_data(text: str) -> bool:
+    """Tell quickly whether an ASCII text is worth the looks below; False means that it is not."""
+    return bool(_RUN.search(text) or _TRACK.search(text) or _SPOKEN_CVV.search(text))
+
+
 def has_spoken_cvv(text: str) -> bool:
     """Tell whether `text` says something like `CVV: 123`."""
     return bool(_SPOKEN_CVV.search(fold(text)))

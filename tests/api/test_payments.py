@@ -69,6 +69,7 @@ def test_a_decline_is_one_error_object_that_says_what_to_do(client):
     assert error["connector"]["name"] == "sandbox"
     assert error["legacy_code"] == "PAY_002"
     assert error["doc"] == "/docs/errors#insufficient_funds"
+    assert error["request_id"] == answer.headers["x-request-id"]
     payment = client.get(f"/v1/payments/{error['payment_id']}").json()
     assert (payment["status"], payment["failure"]["reason"]) == ("failed", "insufficient_funds")
 
