@@ -663,9 +663,13 @@ CREATE INDEX payments_reference ON rizzpay.payments USING btree (merchant_id, li
 
 CREATE UNIQUE INDEX payments_rrn ON rizzpay.payments USING btree (gateway, rrn) WHERE (rrn IS NOT NULL);
 
+CREATE INDEX payments_unknown ON rizzpay.payments USING btree (id) WHERE (status = 'unknown'::text);
+
 CREATE INDEX refunds_list ON rizzpay.refunds USING btree (merchant_id, livemode, created_at DESC, id DESC);
 
 CREATE INDEX refunds_payment ON rizzpay.refunds USING btree (payment_id);
+
+CREATE INDEX refunds_unknown ON rizzpay.refunds USING btree (id) WHERE (status = 'unknown'::text);
 
 CREATE INDEX review_cases_open ON rizzpay.review_cases USING btree (opened_at) WHERE (closed_at IS NULL);
 
