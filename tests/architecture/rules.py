@@ -31,6 +31,7 @@ MONEY = ("rizzpay/core/money.py", "rizzpay/ledger/", "rizzpay/payments/", "rizzp
 MONEY_NAME = re.compile(r"(^|_)(amount|minor|fee|gst|balance|price)(_|$)")
 SQL_START = re.compile(r"\s*(SELECT\s|INSERT INTO\s|UPDATE\s+rizzpay|DELETE FROM\s|WITH\s+\w+ AS)")
 STAR = re.compile(r"\b(SELECT|RETURNING)\s+(\w+\.)?\*")
+SHIPPED = ("rizzpay/", "appliance/", "capacity/")
 SQL_ROOMS = ("rizzpay/infra/", "rizzpay/sandbox/", "appliance/", "tests/")
 # Spelled in two halves, so that this file does not find itself.
 LEFTOVER = re.compile(
@@ -113,7 +114,7 @@ def nothing_is_a_stub(source: Source) -> Findings:
 
     Empty may be what a Protocol declares and what only holds click commands together.
     """
-    if not source.path.startswith(("rizzpay/", "appliance/")):
+    if not source.path.startswith(SHIPPED):
         return
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Name) and node.id.startswith("NotImplemented"):
@@ -226,9 +227,7 @@ def no_machine_is_named(source: Source) -> Findings:
 
 def no_module_is_dead(sources: list[Source]) -> Findings:
     """Every shipped module is imported, started by name or path, or a `__main__`."""
-    shipped = {
-        s.module: s for s in sources if s.suffix == ".py" and s.path.startswith(("rizzpay/", "app"))
-    }
+    shipped = {s.module: s for s in sources if s.suffix == ".py" and s.path.startswith(SHIPPED)}
     named = "\n".join(s.text for s in sources if not s.path.startswith(("tests/", "docs/")))
     alive = {module for s in shipped.values() for module, _ in _imports(s) if module != s.module}
     for module in sorted(shipped):

@@ -1,5 +1,6 @@
 """Linters and type checkers find nothing, and would find something."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,7 +64,7 @@ def test_mypy_refuses_an_untyped_function(tmp_path):
     bad.write_text(UNTYPED)
     settings = tmp_path / "mypy.toml"
     text = (ROOT / "pyproject.toml").read_text()
-    settings.write_text(text.replace('packages = ["rizzpay", "appliance"]', 'files = ["bad.py"]'))
+    settings.write_text(re.sub(r"^packages = .*$", 'files = ["bad.py"]', text, flags=re.MULTILINE))
     result = run("mypy", "--config-file", str(settings), cwd=tmp_path)
     assert "no-untyped-def" in result.stdout, result.stdout
 
