@@ -4,6 +4,7 @@
 parts of an installation and calls it; wsgi.py calls that.
 """
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -107,8 +108,11 @@ def build(config: Config) -> App:
     parts = collaborators(config)
     _every(FLUSH_EVERY_S, parts.merchants.flush_used)
     _every(envelope.FRESH_S, parts.envelope.reload)
+    app = create_app(config, parts)
+    gc.collect()
+    gc.freeze()  # what is there now stays: no later collection stops the loop to look at it
     stalls.watch(parts.database)
-    return create_app(config, parts)
+    return app
 
 
 def collaborators(config: Config) -> Collaborators:
