@@ -8,21 +8,26 @@ import msgspec
 
 from rizzpay.api.bodies import refuse_card_data_in
 from rizzpay.api.facts import ApiRequest
-from rizzpay.api.routes import Needs
+from rizzpay.api.routes import Route
 from rizzpay.core import ids
 from rizzpay.core.errors import Refused
 from rizzpay.idempotency.model import Claim
 
 HEADER = "Idempotency-Key"
+# Names that a merchant's code may know from elsewhere, by operation: Razorpay's refunds.
+ALIASES = {"createRefund": "X-Refund-Idempotency"}
 KEY = re.compile(r"[A-Za-z0-9_:.\-]{8,255}")
 
 
-def read_key(header: str | None, needs: Needs) -> str | None:
+def read_key(req: ApiRequest, route: Route) -> str | None:
     """Return the key in plain or quoted form; raises Refused when it is needed and not there."""
+    header = req.get_header(HEADER)
+    if header is None and route.operation in ALIASES:
+        header = req.get_header(ALIASES[route.operation])
     if header is not None:
         refuse_card_data_in(header, HEADER)
-    if needs == "no" or header is None:
-        if needs == "required":
+    if route.idempotency == "no" or header is None:
+        if route.idempotency == "required":
             raise Refused("idempotency_key_required", param=HEADER)
         return None
     key = header.strip()

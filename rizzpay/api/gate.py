@@ -64,7 +64,7 @@ class Gate:
             self._limit(facts.caller, resp)
             _may(facts.caller, route)
         bodies.refuse_card_data_in(req.path, None)
-        facts.idempotency_key = claims.read_key(req.get_header(claims.HEADER), route.idempotency)
+        facts.idempotency_key = claims.read_key(req, route)
         facts.query = schemas.check_query(query_string.parse(req.query_string), route.query)
         if route.body is not None:
             facts.plain_body = bodies.read_json(req, optional=route.body_optional)

@@ -95,6 +95,14 @@ def test_captures_cancellations_and_refunds_are_done_once(client):
     assert after["amount_refunded"] == 1_000
 
 
+def test_a_refund_takes_the_key_under_razorpays_name_too(client):
+    wanted = {"payment_id": client.pay().json()["id"], "amount": 1_000}
+    headers = {"X-Refund-Idempotency": "refund-0001"}
+    first = client.send("POST", "/v1/refunds", wanted, headers=headers)
+    assert first.status == 201
+    assert client.send("POST", "/v1/refunds", wanted, key="refund-0001").body == first.body
+
+
 def pages(client, path, **filters):
     """Read a list to its end, two at a time."""
     found, cursor = [], None
