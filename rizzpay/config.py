@@ -12,6 +12,12 @@ import msgspec
 from rizzpay.core.errors import Misconfigured
 from rizzpay.core.secret import Secret
 
+# Loopback and link-local, where metadata services answer; the last is IPv4 written as IPv6.
+THIS_HOST = tuple(
+    ipaddress.ip_network(text)
+    for text in ("127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10", "::ffff:0:0/96")
+)
+
 
 class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The installation as a whole."""
@@ -156,7 +162,7 @@ def _refuse_unsafe(config: Config) -> None:
         _network(text)
     if service.deployment == "production":
         for network in private:
-            if network.is_loopback or network.is_link_local:
+            if any(network.version == one.version and network.overlaps(one) for one in THIS_HOST):
                 raise Misconfigured(f"webhooks.private_targets: {network} is this host itself")
         for name, gateway in config.gateways.items():
             _refuse_unsafe_gateway(name, gateway)
