@@ -1,6 +1,7 @@
 """The API in this process, with everything behind it real: database, cache, HSM and acquirer."""
 
 import base64
+import copy
 import json
 import socket
 import subprocess
@@ -58,6 +59,12 @@ class Client:
         self._client = falcon.testing.TestClient(application)
         self._headers = {"Authorization": f"Basic {token}"}
         self._count = 0
+
+    def at(self, application) -> "Client":
+        """Return the same key at another application."""
+        other = copy.copy(self)
+        other._client = falcon.testing.TestClient(application)
+        return other
 
     def send(self, method, path, body=None, *, key=None, headers=None, env=None) -> Answer:
         """Send `body` as it is (bytes) or as JSON; `env` is put over the WSGI environment."""

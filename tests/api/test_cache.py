@@ -22,19 +22,25 @@ def away():
     cache.close()
 
 
+def drain(cache, bucket, per_minute):
+    """Take until a refusal, and return how many were given and how many seconds it took."""
+    began_s, given = clock.monotonic_s(), 0
+    while cache.take(bucket, per_minute).allowed:
+        given += 1
+    return given, clock.monotonic_s() - began_s
+
+
 def test_a_bucket_gives_its_tokens_and_then_refuses(cache):
-    taken = [cache.take("given", 100) for _ in range(101)]
-    assert all(one.allowed for one in taken[:100])
-    assert not taken[100].allowed
-    assert taken[100].retry_after_s == 1
-    assert [one.remaining for one in taken[:3]] == [99, 98, 97]
+    taken = [cache.take("given", 20) for _ in range(21)]  # one comes back in three seconds
+    assert all(one.allowed for one in taken[:20])
+    assert not taken[20].allowed
+    assert 1 <= taken[20].retry_after_s <= 3
+    assert [one.remaining for one in taken[:3]] == [19, 18, 17]
 
 
 def test_a_bucket_fills_again(cache):
-    for _ in range(600):
-        cache.take("filling", 600)
-    refused = cache.take("filling", 600)
-    assert not refused.allowed
+    given, took_s = drain(cache, "filling", 600)
+    assert 600 <= given <= 601 + took_s * 10
     deadline = clock.monotonic_s() + 3
     while not cache.take("filling", 600).allowed:
         assert clock.monotonic_s() < deadline
@@ -42,35 +48,38 @@ def test_a_bucket_fills_again(cache):
 
 def test_two_processes_share_a_bucket(valkey, cache):
     other = Cache(valkey)
-    allowed = sum(one.take("shared", 100).allowed for one in (cache, other) for _ in range(80))
+    first = sum(cache.take("shared", 20).allowed for _ in range(15))
+    second, took_s = drain(other, "shared", 20)
     other.close()
-    assert allowed == 100
+    assert first == 15
+    assert 5 <= second <= 6 + took_s / 3
 
 
 def test_a_large_limit_is_leased_and_not_exceeded(valkey):
     caches = [Cache(valkey) for _ in range(3)]
-    allowed = sum(cache.take("leased", 6_000).allowed for _ in range(2_100) for cache in caches)
+    began_s = clock.monotonic_s()
+    allowed = sum(cache.take("leased", 6_000).allowed for _ in range(2_500) for cache in caches)
+    took_s = clock.monotonic_s() - began_s
     for cache in caches:
         cache.close()
-    # what was refilled meanwhile comes on top: 100 a second, in some seconds
-    assert 6_000 - 3 * 5 <= allowed <= 6_300
+    # leases that ran out may be lost; what was refilled meanwhile comes on top, 100 a second
+    assert 5_900 <= allowed <= 6_001 + took_s * 100
 
 
 def test_flushing_the_cache_only_fills_the_buckets(valkey, cache):
-    for _ in range(101):
-        cache.take("flushed", 100)
+    drain(cache, "flushed", 20)
     cache._client.flushall()
     cache._client.script_flush()
     other = Cache(valkey)
-    assert other.take("flushed", 100).allowed
+    assert other.take("flushed", 20).allowed
     other.close()
 
 
 def test_without_the_cache_the_process_keeps_the_limit_itself(away):
-    taken = [away.take("alone", 100) for _ in range(101)]
-    assert all(one.allowed for one in taken[:100])
-    assert not taken[100].allowed
-    assert taken[100].retry_after_s >= 1
+    taken = [away.take("alone", 20) for _ in range(21)]
+    assert all(one.allowed for one in taken[:20])
+    assert not taken[20].allowed
+    assert 1 <= taken[20].retry_after_s <= 3
 
 
 def test_a_dead_cache_is_asked_once_a_second(away, valkey):

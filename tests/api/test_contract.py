@@ -24,6 +24,8 @@ def api(application):
     schema = schemathesis.openapi.from_wsgi("/openapi.json", application)
     schema.config.generation.update(with_security_parameters=False)
     schema.config.checks.positive_data_acceptance.expected_statuses = ALSO_FINE
+    # The acquirer answers some amounts late or never: outcomes, and documented ones.
+    schema.config.checks.not_a_server_error.expected_statuses = ["2xx", "4xx", "502", "504"]
     return schema
 
 

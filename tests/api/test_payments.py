@@ -1,7 +1,9 @@
 """Payments through the application: shapes of answers, outcomes, what may be asked of them."""
 
+import msgspec
 import pytest
 
+from rizzpay import app as composition
 from rizzpay.core import clock
 
 UPI = {"type": "upi", "flow": "intent"}
@@ -239,3 +241,71 @@ def test_a_key_of_one_mode_does_not_see_the_other(client, new_client):
     assert live.get(f"/v1/payments/{payment['id']}").status == 404
     assert live.get("/v1/payments").json()["data"] == []
     assert live.pay().code == "method_not_supported"  # the sandbox takes no live payments
+
+
+def held(client, token):
+    method = {"type": "card", "token": token}
+    return client.pay(capture_method="manual", method=method).json()["id"]
+
+
+@pytest.mark.parametrize(
+    ("token", "operation", "status", "code"),
+    [
+        ("tok_capture_declined", "capture", 402, "capture_declined"),
+        ("tok_capture_timeout_success", "capture", 504, "outcome_unknown"),
+        ("tok_void_declined", "cancel", 402, "void_declined"),
+        ("tok_void_timeout_success", "cancel", 504, "outcome_unknown"),
+    ],
+)
+def test_an_operation_that_does_not_succeed_says_how(client, token, operation, status, code):
+    payment_id = held(client, token)
+    answer = client.post(f"/v1/payments/{payment_id}/{operation}", {})
+    assert (answer.status, answer.code) == (status, code)
+    assert answer.error["payment_id"] == payment_id
+    assert answer.error["request_id"] == answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("token", "status", "code"),
+    [
+        ("tok_rate_limited", 502, "gateway_unreachable"),
+        ("tok_error_success", 504, "outcome_unknown"),
+        ("tok_decline_lost_stolen", 402, "card_lost_or_stolen"),
+        ("tok_decline_limit_exceeded", 402, "payment_declined"),  # a 422 of ours has that name
+    ],
+)
+def test_an_outcome_has_one_status_and_one_code(client, token, status, code):
+    answer = client.pay(method={"type": "card", "token": token})
+    assert (answer.status, answer.code) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("amount", "status", "code", "left"),
+    [(102, 402, "refund_declined", "failed"), (103, 504, "outcome_unknown", "unknown")],
+)
+def test_a_refund_that_does_not_succeed_says_how(client, amount, status, code, left):
+    wanted = {"payment_id": client.pay().json()["id"], "amount": amount}
+    answer = client.post("/v1/refunds", wanted)
+    assert (answer.status, answer.code) == (status, code)
+    assert answer.error["payment_id"] == wanted["payment_id"]
+    refund = client.get(f"/v1/refunds/{answer.error['refund_id']}").json()
+    assert (refund["status"], answer.error["status"]) == (left, left)
+
+
+def test_a_gateway_that_cannot_be_reached_is_a_502_and_degraded(client, settings, parts):
+    [(name, gateway)] = settings.gateways.items()
+    gone = msgspec.structs.replace(gateway, base_url="http://127.0.0.1:9")
+    changed = msgspec.structs.replace(settings, gateways={name: gone})
+    others = composition.collaborators(changed)
+    try:
+        elsewhere = client.at(composition.create_app(changed, others))
+        answer = elsewhere.pay()
+        ready = elsewhere.get("/health/ready")
+    finally:
+        others.close()
+    assert (answer.status, answer.code) == (502, "gateway_unreachable")
+    assert answer.error["recommended_action"] == "retry_later"
+    failed = client.get(f"/v1/payments/{answer.error['payment_id']}?expand[]=attempts").json()
+    assert (failed["status"], failed["attempts"][0]["status"]) == ("failed", "not_sent")
+    assert (ready.status, ready.json()["status"]) == (200, "degraded")
+    assert ready.json()["gateways"][name]["state"] == "down"
