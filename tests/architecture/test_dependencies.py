@@ -9,6 +9,8 @@ from tests.architecture.documents import ROOT, rows
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PAGE = (ROOT / "docs/dependencies.md").read_text()
+# Imported, or started as a program.
+USED = r"^\s*(?:import|from) {0}\b|\"-m\", \"{0}\""
 SECTIONS = {
     "The service": PROJECT["dependencies"],
     "The embedded appliance": PROJECT["optional-dependencies"]["embedded"],
@@ -19,6 +21,12 @@ SECTIONS = {
 def name_of(requirement: str) -> str:
     """Return the name with its extras and without the version."""
     return re.split(r"[<>=!~ ;]", requirement)[0]
+
+
+def module_of(requirement: str) -> str:
+    """Return what is imported of a distribution."""
+    name = requirement.partition("[")[0]
+    return {"python-pkcs11": "pkcs11"}.get(name, name.replace("-", "_"))
 
 
 def locked(lock: str) -> dict[str, str]:
@@ -40,6 +48,20 @@ def test_the_page_shows_the_locked_version_and_a_reason(section):
         assert re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", month), name
         assert len(why) > len("fast"), name
         assert beside_gevent, name
+
+
+def test_every_dependency_of_the_service_is_used():
+    code = "\n".join(
+        path.read_text()
+        for room in ("rizzpay", "appliance")
+        for path in (ROOT / room).rglob("*.py")
+    )
+    unused = [
+        name
+        for name in (name_of(requirement) for requirement in PROJECT["dependencies"])
+        if not re.search(USED.format(module_of(name)), code, re.MULTILINE)
+    ]
+    assert unused == []
 
 
 def test_what_runs_in_production_is_locked_alike_in_both_locks():
