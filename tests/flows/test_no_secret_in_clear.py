@@ -61,3 +61,10 @@ def test_customers_are_found_by_their_blind_index(merchant):
     made = merchant.pay(700, customer={"email": email.upper()}).json()
     found = merchant.get(f"/v1/payments?customer_email={email}").json()["data"]
     assert [payment["id"] for payment in found] == [made["id"]]
+
+
+def test_a_card_number_in_a_path_stays_in_no_log(appliance, merchant):
+    pan = "4000056655665556"
+    assert merchant.get(f"/v1/payments/{pan}").status in {404, 422}
+    assert merchant.get(f"/v1/payments?reference={pan}").status == 422
+    assert files_with(appliance.data / "log", [pan.encode()]) == {}
