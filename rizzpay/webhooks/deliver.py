@@ -31,7 +31,7 @@ from rizzpay.infra.http_client import (
 )
 from rizzpay.infra.jobs import Again, Done, Job, NewJob, Verdict
 from rizzpay.webhooks import outbox, signing, store
-from rizzpay.webhooks.lanes import Lanes
+from rizzpay.webhooks.lanes import Lanes, Pace
 from rizzpay.webhooks.model import (
     Attempt,
     DeliveryStatus,
@@ -101,7 +101,8 @@ class Deliverer:
         place = self._lanes.enter(endpoint_id, _tenant(job).merchant_id)
         if place is None:
             return Again(self._lanes.come_back(endpoint_id, now), "the endpoint is busy")
-        took_s: float | None = None
+        began_s = clock.monotonic_s()
+        pace: Pace | None = None
         try:
             with self._database.transaction(_tenant(job)) as conn:
                 due = store.get_delivery(conn, job.key)
@@ -112,10 +113,11 @@ class Deliverer:
             if not due.endpoint.open:
                 return self._close(due, now)
             tried = self._try(due, now)
-            took_s = tried.attempt.duration_ms / 1000
-            return self._record(due, tried)
+            verdict = self._record(due, tried)
+            pace = Pace(tried.attempt.duration_ms / 1000, clock.monotonic_s() - began_s)
+            return verdict
         finally:
-            self._lanes.leave(place, took_s)
+            self._lanes.leave(place, pace)
 
     def _try(self, due: Due, now: datetime) -> Tried:
         """Send it once; whatever happens is an attempt."""

@@ -252,3 +252,28 @@ def test_an_event_of_another_merchant_is_not_delivered(world, receiver):
     stranger.publish()
     stranger.fan_out()
     assert world.deliveries(endpoint.id) == []
+
+
+def test_a_job_that_two_workers_run_is_sent_twice_and_counted_once(world):
+    with Receiver(Says(200, after_s=0.4)) as receiver:
+        endpoint, _ = world.add_endpoint(receiver.url)
+        world.publish()
+        world.fan_out()
+        (job,) = world.jobs("webhook.deliver")
+        with ThreadPoolExecutor(2) as pool:
+            verdicts = list(pool.map(lambda _: world.working.deliver(job, NOON), range(2)))
+        assert verdicts == [Done(), Done()]
+        assert len({got.headers["webhook-id"] for got in receiver.got}) == 1
+    assert len(the_delivery(world, endpoint).attempts) == 1
+
+
+def test_an_endpoint_that_says_gone_twice_is_disabled_once(world):
+    with Receiver(Says(410, after_s=0.4)) as receiver:
+        endpoint, _ = world.add_endpoint(receiver.url)
+        world.publish("payment.created", "payment.captured")
+        world.fan_out()
+        waiting = world.jobs("webhook.deliver")
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda job: world.working.deliver(job, NOON), waiting))
+        assert len(receiver.got) == 2
+    switched_off(world, endpoint, DisabledReason.GONE)

@@ -86,6 +86,8 @@ def test_a_genuine_webhook_is_found_genuine_whatever_the_case_of_its_headers():
 def test_another_secret_body_or_id_does_not_match():
     assert finding(secret=signing.new_secret()) is Finding.NO_MATCH
     assert finding(body=BODY.replace(b"50000", b"50001")) is Finding.NO_MATCH
+    assert finding(body=b"amount=50000") is Finding.NO_MATCH
+    assert finding(body=b"[1]") is Finding.NO_MATCH
     assert finding(**{"webhook-id": "evt_2"}) is Finding.NO_MATCH
     assert finding(**{"webhook-timestamp": "yesterday"}) is Finding.NO_MATCH
     assert finding(**{"webhook-signature": "v1,%%% v2,abc"}) is Finding.NO_MATCH
