@@ -7,8 +7,10 @@ RIZZPAY_TEST_POSTGRES names a directory of PostgreSQL's programs other than the 
 import os
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from appliance.embedded import postgres as embedded_postgres
@@ -16,6 +18,7 @@ from appliance.embedded import valkey as embedded_valkey
 from appliance.embedded.layout import ROOT, write_private
 from appliance.embedded.programs import Child, wait_until_ready
 from appliance.embedded.valkey import settings as valkey_settings
+from rizzpay.config import DatabaseSettings
 from rizzpay.core import clock
 from rizzpay.infra import data_keys, migrations
 from rizzpay.infra.database import Database, Role
@@ -30,6 +33,14 @@ SIZING = embedded_postgres.Sizing(
 )
 
 
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL that runs, and how the service reaches its first database."""
+
+    server: embedded_postgres.Cluster
+    settings: DatabaseSettings
+
+
 @pytest.fixture(scope="session")
 def directory_of_the_session():
     """A directory with a path short enough for sockets, which PostgreSQL's user may enter."""
@@ -40,8 +51,8 @@ def directory_of_the_session():
 
 
 @pytest.fixture(scope="session")
-def postgres(directory_of_the_session):
-    """A migrated database of this session."""
+def cluster(directory_of_the_session):
+    """A server of this session with the roles and one migrated database, which has a twin."""
     base = directory_of_the_session
     passwords = {role: base / f"{role.value}.password" for role in Role}
     superuser = base / "superuser.password"
@@ -58,8 +69,26 @@ def postgres(directory_of_the_session):
     cluster.prepare(ROOT / "sql" / "roles.sql", passwords)
     settings = embedded_postgres.settings(cluster.socket_dir, passwords)
     migrations.apply(settings, ROOT / "sql" / "migrations", lambda _: None)
-    yield settings
+    with cluster.connect() as conn:
+        conn.execute("CREATE DATABASE twin TEMPLATE rizzpay")
+    yield Server(cluster, settings)
     child.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres(cluster):
+    """A migrated database that the tests of a session share."""
+    return cluster.settings
+
+
+@pytest.fixture
+def own_database(cluster):
+    """A migrated, empty database for one test alone, which may break it."""
+    name = f"own_{os.urandom(6).hex()}"
+    with cluster.server.connect() as conn:
+        conn.execute(f"CREATE DATABASE {name} TEMPLATE twin STRATEGY file_copy")
+        yield msgspec.structs.replace(cluster.settings, name=name)
+        conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,12 @@ from tests.hsm.running import Hsmd
 
 
 @pytest.fixture
+def postgres(own_database):
+    """A database of this test alone: the others have rows that name their data keys."""
+    return own_database
+
+
+@pytest.fixture
 def directory():
     """A directory with a path short enough for sockets, which every user may enter."""
     path = Path(tempfile.mkdtemp(prefix="rzhsm", dir="/tmp"))
