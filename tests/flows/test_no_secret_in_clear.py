@@ -4,6 +4,8 @@ import os
 import secrets
 from pathlib import Path
 
+import redis
+
 from tests.flows.merchant import open_shop
 
 
@@ -22,7 +24,18 @@ def files_with(root: Path, needles: list[bytes]) -> dict[str, list[bytes]]:
     return found
 
 
-def test_no_secret_in_database_cache_logs_or_wal(appliance, merchant, database):
+def everything_cached(settings) -> bytes:
+    """Return all names and values that the cache holds."""
+    cache = redis.Redis(
+        unix_socket_path=settings.cache.socket,
+        password=Path(settings.cache.password_file).read_text().strip(),
+    )
+    found = b"".join(key + (cache.dump(key) or b"") for key in cache.keys("*"))
+    cache.close()
+    return found
+
+
+def test_no_secret_in_database_cache_logs_or_wal(appliance, merchant, settings):
     marker = secrets.token_hex(6)
     email, name = f"asha.{marker}@example.com", f"Asha {marker}"
     phone, vpa = "+9198" + str(int(marker, 16))[:8], f"asha{marker}@okbank"
@@ -41,12 +54,13 @@ def test_no_secret_in_database_cache_logs_or_wal(appliance, merchant, database):
     endpoint = merchant.post(
         "/v1/webhook_endpoints", {"url": appliance.credentials["webhook_url_hint"]}
     ).json()
-    with database.transaction() as conn:
-        conn.execute("SELECT pg_current_wal_flush_lsn()")
     needles = [
         value.encode()
         for value in (email, name, phone[1:], vpa, pan, fresh.key[1], endpoint["secret"])
     ]
+    cached = everything_cached(settings)
+    assert cached
+    assert [needle for needle in needles if needle in cached] == []
     appliance.flush_to_disk()
     leaks = files_with(appliance.data, needles)
     sandbox_side = {path for path in leaks if path.startswith("sandbox")}
