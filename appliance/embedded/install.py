@@ -25,7 +25,7 @@ def main() -> None:
     """Install what is missing; the only argument is --dev."""
     arguments = sys.argv[1:]
     if arguments not in ([], ["--dev"]):
-        _give_up("script/bootstrap takes --dev or nothing")
+        _give_up("it takes --dev or nothing")
     if sys.version_info < (3, 11):  # noqa: UP036 - any Python may be asked to run this
         version = sys.version.split()[0]
         _give_up(f"RizzPay needs Python 3.11 or newer; {sys.executable} is {version}")
