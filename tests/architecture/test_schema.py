@@ -100,12 +100,12 @@ def test_a_migration_is_proved_by_its_check(path, postgres):
         conn.execute(check.read_bytes())
 
 
-def test_the_written_schema_is_what_the_migrations_make(postgres):
-    with psycopg.connect(conninfo(postgres, Role.OWNER)) as conn:
+def test_the_written_schema_is_what_the_migrations_make(own_database):
+    with psycopg.connect(conninfo(own_database, Role.OWNER)) as conn:
         major = conn.info.server_version // 10_000
     if major != SERVER_OF_DUMP:
         pytest.skip(f"schema.sql is written by PostgreSQL {SERVER_OF_DUMP}, this is {major}")
-    fresh = dump(postgres)
+    fresh = dump(own_database)
     if os.environ.get("RIZZPAY_WRITE_SCHEMA"):
         SCHEMA.write_text(fresh)
     assert SCHEMA.read_text() == fresh, "sql/schema.sql is stale; its first lines say how to renew"

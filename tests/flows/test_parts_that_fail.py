@@ -19,6 +19,15 @@ def ready(merchant) -> dict:
     return {"http": answer.status, **answer.json()}
 
 
+def wait_for_status(merchant, status: str, deadline_s: float = 20.0) -> dict:
+    """Ask until readiness says so; a look at the token is not taken for every question."""
+    end = time.monotonic() + deadline_s
+    while (found := ready(merchant))["status"] != status:
+        assert time.monotonic() < end, found
+        time.sleep(0.2)
+    return found
+
+
 def test_everything_is_ready(merchant):
     found = ready(merchant)
     assert (found["http"], found["status"]) == (200, "ready")
@@ -33,15 +42,12 @@ def test_a_daemon_that_stands_still_stops_no_payment(appliance, merchant):
         answers = [merchant.pay(1_000 + 100 * n, customer={"name": "A"}) for n in range(10)]
         assert [answer.status for answer in answers] == [201] * 10
         assert merchant.get(f"/v1/payments/{answers[0].json()['id']}").status == 200
-        found = ready(merchant)
-        assert (found["http"], found["status"]) == (200, "degraded")
+        found = wait_for_status(merchant, "degraded")
+        assert found["http"] == 200
         assert found["checks"]["hsm"]["state"] == "down"
     finally:
         os.kill(pid, signal.SIGCONT)
-    end = time.monotonic() + 15
-    while ready(merchant)["status"] != "ready":
-        assert time.monotonic() < end
-        time.sleep(0.2)
+    wait_for_status(merchant, "ready")
 
 
 def test_a_daemon_killed_under_load_is_not_noticed_by_payments(appliance, merchant):
