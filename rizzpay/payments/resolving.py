@@ -9,6 +9,8 @@ then handed to a person; no timer ever turns it into a failure.
 from dataclasses import dataclass
 from datetime import timedelta
 
+import gevent
+
 from rizzpay.core import clock, ids
 from rizzpay.core.tenant import Tenant
 from rizzpay.gateways.port import (
@@ -130,20 +132,22 @@ class Resolver:
         return "applied"
 
     def sync(self, tenant: Tenant, payment_id: str) -> SyncResult:
-        """Ask the gateway now about everything that is open of a payment."""
+        """Ask the gateway now about everything that is open of a payment, `sync_max_s` at most.
+
+        An answer that comes later is dropped; the job asks again.
+        """
         found = self._find_payment(payment_id, tenant)
-        if found is None:
+        asked = _open_ids(found.snapshot) if found is not None else []
+        if found is None or not asked:
             return SyncResult("settled", clock.now())
-        asked = _open_ids(found.snapshot)
-        settled = 0
-        for object_id in asked:
-            outcome = self.parts.asker.enquire(found.snapshot.payment.gateway, object_id)
-            if _settles(outcome):
-                self._conclude(found, object_id, outcome)
-                settled += 1
-        if not asked:
-            return SyncResult("settled", clock.now())
-        return SyncResult("resolved" if settled == len(asked) else "open", clock.now())
+        gateway = found.snapshot.payment.gateway
+        asking = {name: gevent.spawn(self.parts.asker.enquire, gateway, name) for name in asked}
+        gevent.joinall(list(asking.values()), timeout=self.parts.settings.sync_max_s)
+        told = {name: greenlet.value for name, greenlet in asking.items() if greenlet.value}
+        settled = {name: outcome for name, outcome in told.items() if _settles(outcome)}
+        for name, outcome in settled.items():
+            self._conclude(found, name, outcome)
+        return SyncResult("resolved" if len(settled) == len(asked) else "open", clock.now())
 
     # Inside
 

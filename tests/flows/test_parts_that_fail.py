@@ -60,6 +60,21 @@ def test_a_daemon_killed_under_load_is_not_noticed_by_payments(appliance, mercha
     assert ready(merchant)["status"] == "ready"
 
 
+def test_a_look_at_a_gateway_that_stands_still_takes_no_longer_than_it_may(appliance, merchant):
+    answer = merchant.pay(method={"type": "card", "token": "tok_timeout_success"})
+    path = f"/v1/payments/{answer.json()['error']['payment_id']}?sync=true"
+    pid = appliance.pids()["sandbox"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        shown = merchant.get(path).json()
+        assert time.monotonic() - began < 6
+        assert (shown["status"], shown["sync"]["state"]) == ("unknown", "open")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert merchant.get(path).json()["status"] == "captured"
+
+
 def test_without_the_cache_limits_are_local_and_payments_go_on(appliance, merchant):
     pid = appliance.pids()["valkey"]
     os.kill(pid, signal.SIGSTOP)
