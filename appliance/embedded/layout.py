@@ -109,6 +109,11 @@ def prepare(layout: Layout) -> None:
     layout.metrics.mkdir(mode=0o700)
 
 
+def leave(layout: Layout) -> None:
+    """Remove the run directory that `prepare` made; what is in it means nothing any more."""
+    shutil.rmtree(layout.run, ignore_errors=True)
+
+
 def _make_run_directory(run: Path) -> None:
     """Make it empty and ours; somebody else's directory of that name is not touched."""
     if run.is_symlink() or run.exists():

@@ -87,6 +87,7 @@ def serve(options: Options) -> None:
             say("stopping", "everything that was started here")
         finally:
             supervisor.stop()
+            layout.leave(place)
     say("stopped", f"the data is in {place.data}")
 
 

@@ -82,6 +82,7 @@ def test_what_was_stored_is_there_again_and_ctrl_c_leaves_nothing(place):
     wait_until_gone(everything)
     assert bystander.poll() is None
     assert first.credentials["pids"] == {}
+    assert not layout.of(place).run.exists()
 
     second = Appliance.start(place, "--port", before["base_url"].rpartition(":")[2])
     try:
