@@ -90,20 +90,25 @@ def test_an_outcome_that_no_enquiry_settles_goes_to_a_person_and_still_comes_hom
     sandbox = appliance.pids()["sandbox"]
     os.kill(sandbox, signal.SIGSTOP)
     try:
-        for number in range(1, len(settings.payments.resolve_schedule_s) + 1):
+        end = time.monotonic() + 120
+        while True:
+            # again and again: a job that is at work now sets its next time itself afterwards
             bring_forward(database, "attempt.resolve", attempt_id)
-            end = time.monotonic() + 30
-            while True:
-                with database.transaction() as conn:
-                    (asked,) = conn.execute(ASKED, (payment_id,)).fetchone()
-                if asked >= number:
-                    break
-                assert time.monotonic() < end, f"asked {asked} times"
-                time.sleep(0.1)
+            with database.transaction() as conn:
+                (asked,) = conn.execute(ASKED, (payment_id,)).fetchone()
+            if asked >= len(settings.payments.resolve_schedule_s):
+                break
+            assert time.monotonic() < end, f"asked {asked} times"
+            time.sleep(0.3)
         assert merchant.get(f"/v1/payments/{payment_id}").json()["status"] == "unknown"
         with database.transaction() as conn:
             assert conn.execute(CASES, (payment_id,)).fetchall() == [("unknown_outcome",)]
     finally:
         os.kill(sandbox, signal.SIGCONT)
-    bring_forward(database, "attempt.resolve", attempt_id)
-    assert merchant.wait(payment_id, "captured")["amount_captured"] == shown["amount"]
+    end = time.monotonic() + 60
+    while merchant.get(f"/v1/payments/{payment_id}").json()["status"] != "captured":
+        assert time.monotonic() < end
+        with database.transaction() as conn:
+            conn.execute(BRING_FORWARD, ("attempt.resolve", attempt_id))
+        time.sleep(0.3)
+    assert merchant.get(f"/v1/payments/{payment_id}").json()["amount_captured"] == shown["amount"]
