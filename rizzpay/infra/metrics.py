@@ -63,6 +63,18 @@ WRITER_BATCH = Histogram(
     "Writes that one commit carried",
     buckets=(1, 2, 4, 8, 16, 32, 64, 128),
 )
+GROUP_ITEMS = Histogram(
+    "rizzpay_group_commit_items",
+    "Writes that one commit carried: payments, callbacks",
+    ["group"],
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+)
+GROUP_WAIT = Histogram(
+    "rizzpay_group_commit_wait_seconds",
+    "How long the first write of a group waited for its turn",
+    ["group"],
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0),
+)
 POOL = Gauge(
     "rizzpay_database_pool",
     "Connections of all processes by state",

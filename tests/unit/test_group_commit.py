@@ -1,0 +1,197 @@
+"""Group commit: who shares a commit, who waits for whom, and what a bad item may spoil."""
+
+from collections.abc import Iterator
+
+import gevent
+import pytest
+from gevent.event import Event
+from psycopg.errors import CheckViolation, DeadlockDetected
+
+from rizzpay.core.errors import Unavailable
+from rizzpay.infra import metrics
+from rizzpay.infra.database import CommitUnknown
+from rizzpay.infra.group_commit import GroupCommit
+
+
+class Table:
+    """Where groups are written: all or nothing, one transaction at a time."""
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+        self.tried: list[list[int]] = []
+        self.bad: set[int] = set()
+        self.errors: list[Exception] = []  # raised by the next transactions, in order
+        self.gate = Event()
+        self.gate.set()
+
+    def write(self, items: list[int]) -> list[int | Exception]:
+        self.tried.append(items)
+        self.gate.wait()
+        if self.errors:
+            raise self.errors.pop(0)
+        if self.bad & set(items):
+            raise CheckViolation("a row is bad")
+        self.rows.extend(items)
+        return [LookupError("odd") if item < 0 else item * 10 for item in items]
+
+
+@pytest.fixture
+def table() -> Table:
+    return Table()
+
+
+@pytest.fixture
+def group(table) -> Iterator[GroupCommit[int, int]]:
+    group: GroupCommit[int, int] = GroupCommit("test", table.write, 8)
+    yield group
+    table.gate.set()
+    group.close()
+
+
+def together(group, items):
+    """Submit all at once; results or exceptions, in order."""
+    greenlets = [gevent.spawn(group.submit, item) for item in items]
+    gevent.joinall(greenlets, timeout=10)
+    return [g.value if g.successful() else g.exception for g in greenlets]
+
+
+def test_a_lone_item_is_written_alone_and_at_once(group, table):
+    assert group.submit(7) == 70
+    assert table.tried == [[7]]
+
+
+def test_what_comes_while_a_group_is_written_shares_the_next_one(group, table):
+    table.gate.clear()
+    first = gevent.spawn(group.submit, 1)
+    gevent.sleep(0.01)
+    rest = [gevent.spawn(group.submit, number) for number in range(2, 7)]
+    gevent.sleep(0.01)
+    table.gate.set()
+    gevent.joinall([first, *rest], timeout=10)
+    assert table.tried == [[1], [2, 3, 4, 5, 6]]
+    assert [one.value for one in rest] == [20, 30, 40, 50, 60]
+
+
+def test_a_group_has_no_more_than_most_and_order_is_kept(group, table):
+    assert together(group, range(20)) == [number * 10 for number in range(20)]
+    assert [len(tried) for tried in table.tried] == [8, 8, 4]
+    assert table.rows == list(range(20))
+
+
+def test_an_items_own_exception_is_raised_to_it_alone(group, table):
+    results = together(group, [1, -2, 3])
+    assert (results[0], results[2]) == (10, 30)
+    assert isinstance(results[1], LookupError)
+    assert len(table.tried) == 1
+
+
+@pytest.mark.parametrize("bad", [{3}, {0, 7}, {1, 2, 3}, set(range(8))])
+def test_bad_items_are_halved_out_and_everybody_else_is_written_once(group, table, bad):
+    table.bad = bad
+    results = together(group, range(8))
+    for number, result in enumerate(results):
+        assert isinstance(result, CheckViolation) if number in bad else result == number * 10
+    assert table.rows == [number for number in range(8) if number not in bad]
+    assert len(table.tried) <= 1 + 6 * len(bad)
+
+
+def test_a_set_that_gave_way_to_another_is_tried_again_as_it_is(group, table):
+    table.errors = [DeadlockDetected(), DeadlockDetected()]
+    assert together(group, [1, 2]) == [10, 20]
+    assert table.tried == [[1, 2]] * 3
+
+
+@pytest.mark.parametrize("error", [Unavailable("postgresql"), CommitUnknown("postgresql")])
+def test_nothing_is_tried_again_when_it_may_have_happened_or_nobody_answers(group, table, error):
+    table.errors = [error]
+    assert together(group, [1, 2, 3]) == [error, error, error]
+    assert len(table.tried) == 1
+    assert group.submit(4) == 40  # and the group goes on
+
+
+def test_somebody_who_goes_away_changes_nothing_for_the_others(group, table):
+    table.gate.clear()
+    writing = gevent.spawn(group.submit, 0)
+    gevent.sleep(0.01)
+    waiting = [gevent.spawn(group.submit, number) for number in range(1, 9)]
+    gevent.sleep(0.01)
+    gevent.killall([writing, *waiting[:4]])
+    table.gate.set()
+    gevent.joinall(waiting, timeout=10)
+    assert [one.value for one in waiting[4:]] == [50, 60, 70, 80]
+    assert sorted(table.rows) == list(range(9))
+
+
+def test_a_killed_waiter_is_not_woken_where_it_waits_next(group, table):
+    """The wake-up may be on its way already when the waiter is killed and waits elsewhere."""
+    woken_by = []
+
+    def patient():
+        try:
+            group.submit(1)
+        except gevent.GreenletExit:
+            never = Event()
+            woken_by.append(never.wait(0.05))
+
+    table.gate.clear()
+    waiter = gevent.spawn(patient)
+    gevent.sleep(0.01)
+    table.gate.set()
+    waiter.kill(block=False)
+    waiter.join(10)
+    assert woken_by == [False]
+
+
+def test_several_items_of_one_caller_come_back_in_order_and_are_never_raised(group, table):
+    results = group.submit_all([1, -1, 2])
+    assert (results[0], results[2]) == (10, 20)
+    assert isinstance(results[1], LookupError)
+    assert table.tried == [[1, -1, 2]]
+    assert group.submit_all([]) == []
+
+
+def test_a_wrong_number_of_results_is_told_to_everybody():
+    group: GroupCommit[int, int] = GroupCommit("test", lambda items: items[:1], 8)
+    results = together(group, [1, 2])
+    group.close()
+    assert [type(result) for result in results] == [RuntimeError, RuntimeError]
+
+
+def test_closing_writes_what_waits_and_takes_nothing_more(table):
+    group: GroupCommit[int, int] = GroupCommit("test", table.write, 2)
+    waiting = [gevent.spawn(group.submit, number) for number in range(5)]
+    gevent.sleep(0)
+    group.close()
+    gevent.joinall(waiting, timeout=10)
+    assert [one.value for one in waiting] == [0, 10, 20, 30, 40]
+    with pytest.raises(Unavailable):
+        group.submit(6)
+
+
+def test_without_grouping_everybody_has_a_transaction_of_his_own_at_the_same_time(table):
+    group: GroupCommit[int, int] = GroupCommit("test", table.write, 8, together=False)
+    table.gate.clear()
+    waiting = [gevent.spawn(group.submit, number) for number in range(3)]
+    gevent.sleep(0.01)
+    assert table.tried == [[0], [1], [2]]
+    table.gate.set()
+    gevent.joinall(waiting, timeout=10)
+    assert [one.value for one in waiting] == [0, 10, 20]
+    group.close()
+
+
+def test_sizes_and_waits_are_measured(group, table):
+    def counted(metric):
+        return {
+            sample.name: sample.value
+            for family in metric.collect()
+            for sample in family.samples
+            if sample.labels == {"group": "test"}
+        }
+
+    before = counted(metrics.GROUP_ITEMS)
+    together(group, range(5))
+    after = counted(metrics.GROUP_ITEMS)
+    name = "rizzpay_group_commit_items"
+    assert after[f"{name}_sum"] - before.get(f"{name}_sum", 0) == 5
+    assert counted(metrics.GROUP_WAIT)["rizzpay_group_commit_wait_seconds_count"] >= 1
