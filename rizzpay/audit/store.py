@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg.types.json import Jsonb
+import msgspec
 
 from rizzpay.audit.model import Checkpoint, Entry, Head, Link, Row
+from rizzpay.infra.arrays import bigint, boolean, bytea, jsonb, text, timestamptz
 from rizzpay.infra.database import Connection
 
 SEAL_LOCK = 7_249_002  # any constant; only sealing takes it
@@ -24,9 +25,9 @@ APPEND = """
 INSERT INTO rizzpay.audit_log
     (at, merchant_id, livemode, actor, action, object_id, request_id, detail)
 SELECT at, merchant_id, livemode, actor, action, object_id, request_id, detail
-FROM unnest(%(ats)s::timestamptz[], %(merchant_ids)s::text[], %(livemodes)s::boolean[],
-            %(actors)s::text[], %(actions)s::text[], %(object_ids)s::text[],
-            %(request_ids)s::text[], %(details)s::jsonb[])
+FROM unnest(%(ats)b::timestamptz[], %(merchant_ids)b::text[], %(livemodes)b::boolean[],
+            %(actors)b::text[], %(actions)b::text[], %(object_ids)b::text[],
+            %(request_ids)b::text[], %(details)b::jsonb[])
      WITH ORDINALITY AS fresh (at, merchant_id, livemode, actor, action, object_id, request_id,
                                detail, number)
 ORDER BY number
@@ -74,7 +75,7 @@ LIMIT %(limit)s
 LINK = """
 INSERT INTO rizzpay.audit_chain (position, audit_id, hash)
 SELECT position, audit_id, hash
-FROM unnest(%(positions)s::bigint[], %(audit_ids)s::bigint[], %(hashes)s::bytea[])
+FROM unnest(%(positions)b::bigint[], %(audit_ids)b::bigint[], %(hashes)b::bytea[])
      AS fresh (position, audit_id, hash)
 ORDER BY position
 """
@@ -163,14 +164,14 @@ def append(conn: Connection, entries: Sequence[Entry]) -> None:
     conn.execute(
         APPEND,
         {
-            "ats": [entry.at for entry in entries],
-            "merchant_ids": [tenant.merchant_id if tenant else None for tenant in tenants],
-            "livemodes": [tenant.livemode if tenant else None for tenant in tenants],
-            "actors": [entry.actor for entry in entries],
-            "actions": [entry.action for entry in entries],
-            "object_ids": [entry.object_id for entry in entries],
-            "request_ids": [entry.request_id for entry in entries],
-            "details": [Jsonb(entry.detail) for entry in entries],
+            "ats": timestamptz([entry.at for entry in entries]),
+            "merchant_ids": text([tenant.merchant_id if tenant else None for tenant in tenants]),
+            "livemodes": boolean([tenant.livemode if tenant else None for tenant in tenants]),
+            "actors": text([entry.actor for entry in entries]),
+            "actions": text([entry.action for entry in entries]),
+            "object_ids": text([entry.object_id for entry in entries]),
+            "request_ids": text([entry.request_id for entry in entries]),
+            "details": jsonb([msgspec.json.encode(entry.detail) for entry in entries]),
         },
     )
 
@@ -210,9 +211,9 @@ def add_links(conn: Connection, links: Sequence[Link]) -> None:
     conn.execute(
         LINK,
         {
-            "positions": [link.position for link in links],
-            "audit_ids": [link.audit_id for link in links],
-            "hashes": [link.hash for link in links],
+            "positions": bigint([link.position for link in links]),
+            "audit_ids": bigint([link.audit_id for link in links]),
+            "hashes": bytea([link.hash for link in links]),
         },
     )
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from rizzpay.core.tenant import Tenant
 from rizzpay.idempotency.model import Claim, KeyOf, OpenClaim
+from rizzpay.infra.arrays import Packed, boolean, bytea, integer, text, timestamptz
 from rizzpay.infra.database import Connection
 
 # A concurrent claim of the same key is waited for; when it commits, ours inserts nothing.
@@ -13,9 +14,9 @@ INSERT = """
 INSERT INTO rizzpay.idempotency_claims
     (merchant_id, livemode, key, request_hash, request_id, object_id, created_at)
 SELECT merchant_id, livemode, key, request_hash, request_id, object_id, created_at
-FROM unnest(%(merchant_ids)s::text[], %(livemodes)s::boolean[], %(keys)s::text[],
-            %(request_hashes)s::bytea[], %(request_ids)s::text[], %(object_ids)s::text[],
-            %(created_ats)s::timestamptz[])
+FROM unnest(%(merchant_ids)b::text[], %(livemodes)b::boolean[], %(keys)b::text[],
+            %(request_hashes)b::bytea[], %(request_ids)b::text[], %(object_ids)b::text[],
+            %(created_ats)b::timestamptz[])
      AS wanted (merchant_id, livemode, key, request_hash, request_id, object_id, created_at)
 ORDER BY merchant_id, livemode, key
 ON CONFLICT (merchant_id, livemode, key) DO NOTHING
@@ -25,7 +26,7 @@ RETURNING merchant_id, livemode, key
 READ = """
 SELECT c.merchant_id, c.livemode, c.key, c.request_hash, c.request_id,
        c.response_status, c.response_body
-FROM unnest(%(merchant_ids)s::text[], %(livemodes)s::boolean[], %(keys)s::text[])
+FROM unnest(%(merchant_ids)b::text[], %(livemodes)b::boolean[], %(keys)b::text[])
      AS wanted (merchant_id, livemode, key)
 JOIN rizzpay.idempotency_claims AS c
   ON c.merchant_id = wanted.merchant_id AND c.livemode = wanted.livemode AND c.key = wanted.key
@@ -34,8 +35,8 @@ JOIN rizzpay.idempotency_claims AS c
 RELEASE = """
 WITH locked AS MATERIALIZED (
     SELECT c.merchant_id, c.livemode, c.key
-    FROM unnest(%(merchant_ids)s::text[], %(livemodes)s::boolean[], %(keys)s::text[],
-                %(request_ids)s::text[]) AS gone (merchant_id, livemode, key, request_id)
+    FROM unnest(%(merchant_ids)b::text[], %(livemodes)b::boolean[], %(keys)b::text[],
+                %(request_ids)b::text[]) AS gone (merchant_id, livemode, key, request_id)
     JOIN rizzpay.idempotency_claims AS c
       ON c.merchant_id = gone.merchant_id AND c.livemode = gone.livemode AND c.key = gone.key
      AND c.request_id = gone.request_id AND c.completed_at IS NULL
@@ -50,8 +51,8 @@ WHERE c.merchant_id = locked.merchant_id AND c.livemode = locked.livemode AND c.
 COMPLETE = """
 WITH locked AS MATERIALIZED (
     SELECT c.merchant_id, c.livemode, c.key, done.status, done.body
-    FROM unnest(%(merchant_ids)s::text[], %(livemodes)s::boolean[], %(keys)s::text[],
-                %(statuses)s::smallint[], %(bodies)s::bytea[])
+    FROM unnest(%(merchant_ids)b::text[], %(livemodes)b::boolean[], %(keys)b::text[],
+                %(statuses)b::integer[], %(bodies)b::bytea[])
          AS done (merchant_id, livemode, key, status, body)
     JOIN rizzpay.idempotency_claims AS c
       ON c.merchant_id = done.merchant_id AND c.livemode = done.livemode AND c.key = done.key
@@ -68,7 +69,7 @@ WHERE c.merchant_id = locked.merchant_id AND c.livemode = locked.livemode AND c.
 OPEN_FOR = """
 SELECT object_id, merchant_id, livemode, key, request_id
 FROM rizzpay.idempotency_claims
-WHERE object_id = ANY (%(object_ids)s::text[]) AND completed_at IS NULL
+WHERE object_id = ANY (%(object_ids)b::text[]) AND completed_at IS NULL
 ORDER BY object_id, created_at, key
 """
 
@@ -102,10 +103,10 @@ def insert(conn: Connection, claims: Sequence[Claim]) -> set[KeyOf]:
         INSERT,
         {
             **_places([KeyOf(claim.tenant, claim.key) for claim in claims]),
-            "request_hashes": [claim.request_hash for claim in claims],
-            "request_ids": [claim.request_id for claim in claims],
-            "object_ids": [claim.object_id for claim in claims],
-            "created_ats": [claim.created_at for claim in claims],
+            "request_hashes": bytea([claim.request_hash for claim in claims]),
+            "request_ids": text([claim.request_id for claim in claims]),
+            "object_ids": text([claim.object_id for claim in claims]),
+            "created_ats": timestamptz([claim.created_at for claim in claims]),
         },
     ).fetchall()
     return {KeyOf(Tenant(row[0], row[1]), row[2]) for row in rows}
@@ -127,7 +128,7 @@ def release(conn: Connection, claims: Sequence[Claim]) -> int:
         RELEASE,
         {
             **_places([KeyOf(claim.tenant, claim.key) for claim in claims]),
-            "request_ids": [claim.request_id for claim in claims],
+            "request_ids": text([claim.request_id for claim in claims]),
         },
     ).rowcount
 
@@ -138,15 +139,15 @@ def complete(conn: Connection, answers: Sequence[tuple[KeyOf, int, bytes]]) -> i
         COMPLETE,
         {
             **_places([place for place, _, _ in answers]),
-            "statuses": [status for _, status, _ in answers],
-            "bodies": [body for _, _, body in answers],
+            "statuses": integer([status for _, status, _ in answers]),
+            "bodies": bytea([body for _, _, body in answers]),
         },
     ).rowcount
 
 
 def open_for(conn: Connection, object_ids: Sequence[str]) -> list[tuple[str, OpenClaim]]:
     """Return (object id, claim) of open claims, oldest first for each object."""
-    rows = conn.execute(OPEN_FOR, {"object_ids": list(object_ids)}).fetchall()
+    rows = conn.execute(OPEN_FOR, {"object_ids": text(object_ids)}).fetchall()
     return [(row[0], OpenClaim(Tenant(row[1], row[2]), row[3], row[4])) for row in rows]
 
 
@@ -155,9 +156,9 @@ def purge(conn: Connection, older_than: datetime, limit: int) -> int:
     return conn.execute(PURGE, {"older_than": older_than, "limit": limit}).rowcount
 
 
-def _places(places: Sequence[KeyOf]) -> dict[str, list[str] | list[bool]]:
+def _places(places: Sequence[KeyOf]) -> dict[str, Packed]:
     return {
-        "merchant_ids": [place.tenant.merchant_id for place in places],
-        "livemodes": [place.tenant.livemode for place in places],
-        "keys": [place.key for place in places],
+        "merchant_ids": text([place.tenant.merchant_id for place in places]),
+        "livemodes": boolean([place.tenant.livemode for place in places]),
+        "keys": text([place.key for place in places]),
     }

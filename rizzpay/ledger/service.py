@@ -1,7 +1,8 @@
 """The books: record transfers, read balances, prove that everything adds up.
 
 Every function takes part in the caller's transaction and never commits. Call `record` once a
-transaction, with all its transfers: the order of locks is kept within one call.
+transaction, with all its transfers: the order of locks is kept within one call. In a pipeline it
+raises when the results are in, which is before COMMIT.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,12 +34,15 @@ def record(conn: Connection, transfers: Sequence[Transfer]) -> None:
     model.check_resolutions(transfers, stored)
     sums = model.account_sums(transfers, stored)
     store.make_accounts(conn, sums)
-    written = store.insert_transfers(conn, transfers)
-    if len(written) != len(transfers):
-        raise _refusal(conn, [one for one in transfers if one.id not in written])
-    changed = store.add_sums(conn, sums)
-    if changed != len(sums):
-        raise RuntimeError(f"{len(sums)} accounts to change, {changed} changed")
+    inserted = store.insert_transfers(conn, transfers)
+
+    def check() -> None:
+        if inserted.rowcount != len(transfers):
+            written = {row[0] for row in inserted.fetchall()}
+            raise _refusal(conn, [one for one in transfers if one.id not in written])
+
+    conn.check(check)
+    store.add_sums(conn, sums)
 
 
 def accounts(conn: Connection, tenant: Tenant) -> list[Account]:

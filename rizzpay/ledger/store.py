@@ -8,7 +8,11 @@ accounts in order. Nothing locks an account before its own batch has made the ac
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from psycopg import Cursor
+from psycopg.rows import TupleRow
+
 from rizzpay.core.tenant import Tenant
+from rizzpay.infra.arrays import Packed, bigint, boolean, text, timestamptz
 from rizzpay.infra.database import Connection
 from rizzpay.ledger.model import (
     Account,
@@ -25,14 +29,14 @@ SELECT t.id, t.merchant_id, t.livemode, t.currency, t.debit, t.credit, t.amount,
        t.created_at, t.pending_id, t.payment_id, t.refund_id, r.phase
 FROM rizzpay.ledger_transfers AS t
 LEFT JOIN rizzpay.ledger_transfers AS r ON r.pending_id = t.id
-WHERE t.id = ANY (%(ids)s::text[])
+WHERE t.id = ANY (%(ids)b::text[])
 """
 
 MAKE_ACCOUNTS = """
 INSERT INTO rizzpay.ledger_accounts (merchant_id, livemode, currency, name)
 SELECT merchant_id, livemode, currency, name
-FROM unnest(%(merchant_ids)s::text[], %(livemodes)s::boolean[], %(currencies)s::text[],
-            %(names)s::text[]) AS wanted (merchant_id, livemode, currency, name)
+FROM unnest(%(merchant_ids)b::text[], %(livemodes)b::boolean[], %(currencies)b::text[],
+            %(names)b::text[]) AS wanted (merchant_id, livemode, currency, name)
 ORDER BY merchant_id, livemode, currency, name
 ON CONFLICT (merchant_id, livemode, currency, name) DO NOTHING
 """
@@ -44,10 +48,10 @@ INSERT INTO rizzpay.ledger_transfers (id, merchant_id, livemode, currency, debit
                                       phase, pending_id, code, payment_id, refund_id, created_at)
 SELECT id, merchant_id, livemode, currency, debit, credit, amount,
        phase, pending_id, code, payment_id, refund_id, created_at
-FROM unnest(%(ids)s::text[], %(merchant_ids)s::text[], %(livemodes)s::boolean[],
-            %(currencies)s::text[], %(debits)s::text[], %(credits)s::text[], %(amounts)s::bigint[],
-            %(phases)s::text[], %(pending_ids)s::text[], %(codes)s::text[], %(payment_ids)s::text[],
-            %(refund_ids)s::text[], %(created_ats)s::timestamptz[])
+FROM unnest(%(ids)b::text[], %(merchant_ids)b::text[], %(livemodes)b::boolean[],
+            %(currencies)b::text[], %(debits)b::text[], %(credits)b::text[], %(amounts)b::bigint[],
+            %(phases)b::text[], %(pending_ids)b::text[], %(codes)b::text[], %(payment_ids)b::text[],
+            %(refund_ids)b::text[], %(created_ats)b::timestamptz[])
      AS fresh (id, merchant_id, livemode, currency, debit, credit, amount,
                phase, pending_id, code, payment_id, refund_id, created_at)
 ORDER BY pending_id NULLS FIRST, id
@@ -59,9 +63,9 @@ ADD_SUMS = """
 WITH locked AS MATERIALIZED (
     SELECT a.merchant_id, a.livemode, a.currency, a.name,
            d.debits_posted, d.credits_posted, d.debits_pending, d.credits_pending
-    FROM unnest(%(merchant_ids)s::text[], %(livemodes)s::boolean[], %(currencies)s::text[],
-                %(names)s::text[], %(debits_posted)s::bigint[], %(credits_posted)s::bigint[],
-                %(debits_pending)s::bigint[], %(credits_pending)s::bigint[])
+    FROM unnest(%(merchant_ids)b::text[], %(livemodes)b::boolean[], %(currencies)b::text[],
+                %(names)b::text[], %(debits_posted)b::bigint[], %(credits_posted)b::bigint[],
+                %(debits_pending)b::bigint[], %(credits_pending)b::bigint[])
          AS d (merchant_id, livemode, currency, name,
                debits_posted, credits_posted, debits_pending, credits_pending)
     JOIN rizzpay.ledger_accounts AS a
@@ -134,7 +138,7 @@ ORDER BY 1
 
 def holds(conn: Connection, ids: Sequence[str]) -> dict[str, Hold]:
     """Return the transfers of these ids that the transaction may see, with their resolutions."""
-    rows = conn.execute(HOLDS, {"ids": list(ids)}).fetchall()
+    rows = conn.execute(HOLDS, {"ids": text(ids)}).fetchall()
     return {
         row[0]: Hold(_transfer(row), Phase(row[13]) if row[13] is not None else None)
         for row in rows
@@ -146,42 +150,45 @@ def make_accounts(conn: Connection, keys: Iterable[AccountKey]) -> None:
     conn.execute(MAKE_ACCOUNTS, _key_arrays(list(keys)))
 
 
-def insert_transfers(conn: Connection, transfers: Sequence[Transfer]) -> set[str]:
-    """Insert and return the ids that went in; the others exist or resolve a resolved transfer."""
-    rows = conn.execute(
+def insert_transfers(conn: Connection, transfers: Sequence[Transfer]) -> Cursor[TupleRow]:
+    """Insert; the cursor has the ids that went in.
+
+    The others exist, or resolve a transfer that is resolved.
+    """
+    return conn.execute(
         INSERT_TRANSFERS,
         {
-            "ids": [transfer.id for transfer in transfers],
-            "merchant_ids": [transfer.tenant.merchant_id for transfer in transfers],
-            "livemodes": [transfer.tenant.livemode for transfer in transfers],
-            "currencies": [transfer.currency for transfer in transfers],
-            "debits": [transfer.debit for transfer in transfers],
-            "credits": [transfer.credit for transfer in transfers],
-            "amounts": [transfer.amount for transfer in transfers],
-            "phases": [transfer.phase.value for transfer in transfers],
-            "pending_ids": [transfer.pending_id for transfer in transfers],
-            "codes": [transfer.code for transfer in transfers],
-            "payment_ids": [transfer.payment_id for transfer in transfers],
-            "refund_ids": [transfer.refund_id for transfer in transfers],
-            "created_ats": [transfer.created_at for transfer in transfers],
+            "ids": text([one.id for one in transfers]),
+            "merchant_ids": text([one.tenant.merchant_id for one in transfers]),
+            "livemodes": boolean([one.tenant.livemode for one in transfers]),
+            "currencies": text([one.currency for one in transfers]),
+            "debits": text([one.debit for one in transfers]),
+            "credits": text([one.credit for one in transfers]),
+            "amounts": bigint([one.amount for one in transfers]),
+            "phases": text([one.phase.value for one in transfers]),
+            "pending_ids": text([one.pending_id for one in transfers]),
+            "codes": text([one.code for one in transfers]),
+            "payment_ids": text([one.payment_id for one in transfers]),
+            "refund_ids": text([one.refund_id for one in transfers]),
+            "created_ats": timestamptz([one.created_at for one in transfers]),
         },
-    ).fetchall()
-    return {row[0] for row in rows}
+    )
 
 
-def add_sums(conn: Connection, sums: Mapping[AccountKey, Sums]) -> int:
-    """Add to the sums of existing accounts and return how many were changed."""
+def add_sums(conn: Connection, sums: Mapping[AccountKey, Sums]) -> None:
+    """Add to the sums of existing accounts; one that does not exist is a bug."""
     added = list(sums.values())
-    return conn.execute(
+    cursor = conn.execute(
         ADD_SUMS,
         {
             **_key_arrays(list(sums)),
-            "debits_posted": [one.debits_posted for one in added],
-            "credits_posted": [one.credits_posted for one in added],
-            "debits_pending": [one.debits_pending for one in added],
-            "credits_pending": [one.credits_pending for one in added],
+            "debits_posted": bigint([one.debits_posted for one in added]),
+            "credits_posted": bigint([one.credits_posted for one in added]),
+            "debits_pending": bigint([one.debits_pending for one in added]),
+            "credits_pending": bigint([one.credits_pending for one in added]),
         },
-    ).rowcount
+    )
+    conn.expect(cursor, len(sums), "accounts")
 
 
 def accounts(conn: Connection, tenant: Tenant) -> list[Account]:
@@ -218,12 +225,12 @@ def prove(conn: Connection) -> list[Imbalance]:
     ]
 
 
-def _key_arrays(keys: list[AccountKey]) -> dict[str, list[str] | list[bool] | list[int]]:
+def _key_arrays(keys: list[AccountKey]) -> dict[str, Packed]:
     return {
-        "merchant_ids": [key.tenant.merchant_id for key in keys],
-        "livemodes": [key.tenant.livemode for key in keys],
-        "currencies": [key.currency for key in keys],
-        "names": [key.name for key in keys],
+        "merchant_ids": text([key.tenant.merchant_id for key in keys]),
+        "livemodes": boolean([key.tenant.livemode for key in keys]),
+        "currencies": text([key.currency for key in keys]),
+        "names": text([key.name for key in keys]),
     }
 
 

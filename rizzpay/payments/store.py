@@ -1,23 +1,26 @@
 """SQL of payments, attempts, refunds and review cases. Rows come and go in sets.
 
-A set of rows travels as one JSON parameter; `jsonb_populate_recordset` gives it the table's own
-types. Writers lock payments in order of id, so two batches never wait for each other in a ring.
+A set of rows travels as one binary array a column (rows.py); what is rare travels as JSON rows.
+Writers lock payments in order of id, so two batches never wait for each other in a ring.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import LiteralString
 
 import msgspec
+from psycopg import Cursor
+from psycopg.rows import TupleRow
 
-from rizzpay.core.money import Money
 from rizzpay.core.tenant import Tenant
-from rizzpay.gateways.port import CaptureMethod
+from rizzpay.infra import arrays
 from rizzpay.infra.database import Connection
+from rizzpay.payments import rows
 from rizzpay.payments.model import Case, Snapshot
-from rizzpay.payments.states import AttemptStatus, RefundStatus, Status
-from rizzpay.payments.types import Attempt, AttemptKind, Payment, PaymentFilter, Refund
+from rizzpay.payments.types import Attempt, Payment, PaymentFilter, Refund
+
+Rows = Cursor[TupleRow]
 
 PAYMENT_COLUMNS: LiteralString = """
     id, merchant_id, livemode, status, amount, currency, amount_authorized, amount_captured,
@@ -37,44 +40,81 @@ REFUND_COLUMNS: LiteralString = """
     status_history, enquiries, sent_at, version, created_at, updated_at
 """
 
-WRITE_PAYMENTS: LiteralString = (
-    "INSERT INTO rizzpay.payments ("
-    + PAYMENT_COLUMNS
-    + ") SELECT "
-    + PAYMENT_COLUMNS
-    + """
-FROM jsonb_populate_recordset(NULL::rizzpay.payments, %(rows)s::jsonb) ORDER BY id
-ON CONFLICT (id) DO UPDATE SET
-    status = excluded.status, amount_authorized = excluded.amount_authorized,
-    amount_captured = excluded.amount_captured,
-    amount_capture_pending = excluded.amount_capture_pending,
-    amount_refunded = excluded.amount_refunded,
-    amount_refund_pending = excluded.amount_refund_pending,
-    gateway_reference = excluded.gateway_reference, rrn = excluded.rrn,
-    next_action = excluded.next_action, failure = excluded.failure,
-    cancellation_reason = excluded.cancellation_reason, late = excluded.late,
-    funds = excluded.funds, hold_transfer_id = excluded.hold_transfer_id,
-    hold_amount = excluded.hold_amount, closing_attempt_id = excluded.closing_attempt_id,
-    open_unknown = excluded.open_unknown, expires_at = excluded.expires_at,
-    authorization_expires_at = excluded.authorization_expires_at, version = excluded.version,
-    updated_at = excluded.updated_at
-WHERE rizzpay.payments.version < excluded.version
+INSERT_PAYMENTS = """
+INSERT INTO rizzpay.payments
+    (id, merchant_id, livemode, status, amount, currency, capture_method, method, reference,
+     description, metadata, return_url, payer_id, gateway, gateway_reference, next_action,
+     fee_basis_points, gst_basis_points, late_authorization, expires_at, version, created_at,
+     updated_at)
+SELECT id, merchant_id, livemode, status, amount, currency, capture_method, method,
+       reference, description, metadata, return_url, payer_id, gateway, gateway_reference,
+       next_action, fee_basis_points, gst_basis_points, late_authorization, expires_at, version,
+       created_at, updated_at
+FROM unnest(%(ids)b::text[], %(merchant_ids)b::text[], %(livemodes)b::boolean[],
+            %(statuses)b::text[], %(amounts)b::bigint[], %(currencies)b::text[],
+            %(capture_methods)b::text[], %(methods)b::jsonb[], %(references)b::text[],
+            %(descriptions)b::text[], %(metadata)b::jsonb[], %(return_urls)b::text[],
+            %(payer_ids)b::text[], %(gateways)b::text[], %(gateway_references)b::text[],
+            %(next_actions)b::jsonb[], %(fees)b::integer[], %(gsts)b::integer[],
+            %(late_authorizations)b::text[], %(expire_ats)b::timestamptz[],
+            %(versions)b::integer[], %(created_ats)b::timestamptz[],
+            %(updated_ats)b::timestamptz[])
+     AS fresh (id, merchant_id, livemode, status, amount, currency, capture_method, method,
+               reference, description, metadata, return_url, payer_id, gateway, gateway_reference,
+               next_action, fee_basis_points, gst_basis_points, late_authorization, expires_at,
+               version, created_at, updated_at)
 """
-)
 
-WRITE_ATTEMPTS: LiteralString = (
-    "INSERT INTO rizzpay.payment_attempts ("
-    + ATTEMPT_COLUMNS
-    + ") SELECT "
-    + ATTEMPT_COLUMNS
-    + """
-FROM jsonb_populate_recordset(NULL::rizzpay.payment_attempts, %(rows)s::jsonb) ORDER BY id
+# The rows are locked by LOCK_PAYMENTS, in order of their ids.
+UPDATE_PAYMENTS = """
+UPDATE rizzpay.payments AS p
+SET status = fresh.status, amount_authorized = fresh.authorized,
+    amount_captured = fresh.captured, amount_capture_pending = fresh.capture_pending,
+    amount_refunded = fresh.refunded, amount_refund_pending = fresh.refund_pending,
+    gateway_reference = fresh.gateway_reference, rrn = fresh.rrn,
+    next_action = fresh.next_action, failure = fresh.failure,
+    cancellation_reason = fresh.cancellation_reason, late = fresh.late,
+    funds = fresh.funds, hold_transfer_id = fresh.hold_transfer_id,
+    hold_amount = fresh.hold_amount, closing_attempt_id = fresh.closing_attempt_id,
+    open_unknown = fresh.open_unknown, expires_at = fresh.expires_at,
+    authorization_expires_at = fresh.authorization_expires_at, version = fresh.version,
+    updated_at = fresh.updated_at
+FROM unnest(%(ids)b::text[], %(statuses)b::text[], %(authorized)b::bigint[],
+            %(captured)b::bigint[], %(capture_pending)b::bigint[], %(refunded)b::bigint[],
+            %(refund_pending)b::bigint[], %(gateway_references)b::text[], %(rrns)b::text[],
+            %(next_actions)b::jsonb[], %(failures)b::jsonb[],
+            %(cancellation_reasons)b::text[], %(lates)b::boolean[], %(funds)b::text[],
+            %(hold_transfer_ids)b::text[], %(hold_amounts)b::bigint[],
+            %(closing_attempt_ids)b::text[], %(open_unknowns)b::integer[],
+            %(expire_ats)b::timestamptz[], %(authorization_expire_ats)b::timestamptz[],
+            %(versions)b::integer[], %(updated_ats)b::timestamptz[])
+     AS fresh (id, status, authorized, captured, capture_pending, refunded, refund_pending,
+               gateway_reference, rrn, next_action, failure, cancellation_reason, late, funds,
+               hold_transfer_id, hold_amount, closing_attempt_id, open_unknown, expires_at,
+               authorization_expires_at, version, updated_at)
+WHERE p.id = fresh.id AND p.version < fresh.version
+"""
+
+WRITE_ATTEMPTS = """
+INSERT INTO rizzpay.payment_attempts
+    (id, payment_id, merchant_id, livemode, kind, status, amount, gateway, gateway_reference, rrn,
+     decline, note, enquiries, created_at, updated_at)
+SELECT id, payment_id, merchant_id, livemode, kind, status, amount, gateway,
+       gateway_reference, rrn, decline, note, enquiries, created_at, updated_at
+FROM unnest(%(ids)b::text[], %(payment_ids)b::text[], %(merchant_ids)b::text[],
+            %(livemodes)b::boolean[], %(kinds)b::text[], %(statuses)b::text[],
+            %(amounts)b::bigint[], %(gateways)b::text[], %(gateway_references)b::text[],
+            %(rrns)b::text[], %(declines)b::jsonb[], %(notes)b::text[],
+            %(enquiries)b::integer[], %(created_ats)b::timestamptz[],
+            %(updated_ats)b::timestamptz[])
+     AS fresh (id, payment_id, merchant_id, livemode, kind, status, amount, gateway,
+               gateway_reference, rrn, decline, note, enquiries, created_at, updated_at)
+ORDER BY id
 ON CONFLICT (id) DO UPDATE SET
     status = excluded.status, gateway_reference = excluded.gateway_reference, rrn = excluded.rrn,
     decline = excluded.decline, note = excluded.note, enquiries = excluded.enquiries,
     updated_at = excluded.updated_at
 """
-)
 
 WRITE_REFUNDS: LiteralString = (
     "INSERT INTO rizzpay.refunds ("
@@ -106,13 +146,14 @@ SELECT_ATTEMPTS: LiteralString = "SELECT " + ATTEMPT_COLUMNS + "FROM rizzpay.pay
 SELECT_REFUNDS: LiteralString = "SELECT " + REFUND_COLUMNS + "FROM rizzpay.refunds"
 
 LOCK_PAYMENTS: LiteralString = (
-    SELECT_PAYMENTS + " WHERE id = ANY(%(ids)s::text[]) ORDER BY id FOR UPDATE"
+    SELECT_PAYMENTS + " WHERE id = ANY(%(ids)b::text[]) ORDER BY id FOR UPDATE"
 )
+READ_PAYMENTS: LiteralString = SELECT_PAYMENTS + " WHERE id = ANY(%(ids)b::text[])"
 GET_PAYMENT: LiteralString = SELECT_PAYMENTS + " WHERE id = %(id)s"
 ATTEMPTS_OF: LiteralString = (
-    SELECT_ATTEMPTS + " WHERE payment_id = ANY(%(ids)s::text[]) ORDER BY id"
+    SELECT_ATTEMPTS + " WHERE payment_id = ANY(%(ids)b::text[]) ORDER BY id"
 )
-REFUNDS_OF: LiteralString = SELECT_REFUNDS + " WHERE payment_id = ANY(%(ids)s::text[]) ORDER BY id"
+REFUNDS_OF: LiteralString = SELECT_REFUNDS + " WHERE payment_id = ANY(%(ids)b::text[]) ORDER BY id"
 GET_REFUND: LiteralString = SELECT_REFUNDS + " WHERE id = %(id)s"
 PAYMENT_OF_ATTEMPT = """
 SELECT payment_id, merchant_id, livemode FROM rizzpay.payment_attempts WHERE id = %(id)s
@@ -170,105 +211,35 @@ class OpenMatters:
     cases: int
 
 
-def _encode(rows: Sequence[dict[str, Any]]) -> str:
-    return msgspec.json.encode(rows).decode()
+def insert_payments(conn: Connection, payments: Sequence[Payment]) -> None:
+    """Insert new payments."""
+    if payments:
+        conn.execute(INSERT_PAYMENTS, rows.new_payments(payments))
 
 
-def _payment_row(payment: Payment) -> dict[str, Any]:
-    row = {name: getattr(payment, name) for name in _PLAIN_PAYMENT}
-    return row | {
-        "merchant_id": payment.tenant.merchant_id,
-        "livemode": payment.tenant.livemode,
-        "amount": payment.money.minor,
-        "currency": payment.money.currency,
-    }
+def update_payments(conn: Connection, payments: Sequence[Payment]) -> None:
+    """Update locked payments; a version that does not grow is a bug."""
+    if payments:
+        cursor = conn.execute(UPDATE_PAYMENTS, rows.changed_payments(payments))
+        conn.expect(cursor, len(payments), "payments")
 
 
-def _attempt_row(attempt: Attempt) -> dict[str, Any]:
-    row = {name: getattr(attempt, name) for name in _PLAIN_ATTEMPT}
-    return row | {
-        "merchant_id": attempt.tenant.merchant_id,
-        "livemode": attempt.tenant.livemode,
-    }
-
-
-def _refund_row(refund: Refund) -> dict[str, Any]:
-    row = {name: getattr(refund, name) for name in _PLAIN_REFUND}
-    return row | {
-        "merchant_id": refund.tenant.merchant_id,
-        "livemode": refund.tenant.livemode,
-        "amount": refund.money.minor,
-        "currency": refund.money.currency,
-    }
-
-
-def _names(columns: str) -> list[str]:
-    return [name.strip() for name in columns.split(",")]
-
-
-_DERIVED = frozenset({"merchant_id", "livemode", "amount", "currency"})
-_PAYMENT_NAMES = _names(PAYMENT_COLUMNS)
-_REFUND_NAMES = _names(REFUND_COLUMNS)
-_ATTEMPT_NAMES = _names(ATTEMPT_COLUMNS)
-_PLAIN_PAYMENT = [name for name in _PAYMENT_NAMES if name not in _DERIVED]
-_PLAIN_REFUND = [name for name in _REFUND_NAMES if name not in _DERIVED]
-_PLAIN_ATTEMPT = [name for name in _ATTEMPT_NAMES if name not in {"merchant_id", "livemode"}]
-
-
-def _payment(row: tuple[Any, ...]) -> Payment:
-    got = dict(zip(_PAYMENT_NAMES, row, strict=True))
-    tenant = Tenant(got.pop("merchant_id"), got.pop("livemode"))
-    money = Money(got.pop("amount"), got.pop("currency"))
-    got["status"] = Status(got["status"])
-    got["capture_method"] = CaptureMethod(got["capture_method"])
-    return Payment(tenant=tenant, money=money, **got)
-
-
-def _attempt(row: tuple[Any, ...]) -> Attempt:
-    got = dict(zip(_ATTEMPT_NAMES, row, strict=True))
-    tenant = Tenant(got.pop("merchant_id"), got.pop("livemode"))
-    got["status"] = AttemptStatus(got["status"])
-    got["kind"] = AttemptKind(got["kind"])
-    return Attempt(tenant=tenant, **got)
-
-
-def _refund(row: tuple[Any, ...]) -> Refund:
-    got = dict(zip(_REFUND_NAMES, row, strict=True))
-    tenant = Tenant(got.pop("merchant_id"), got.pop("livemode"))
-    money = Money(got.pop("amount"), got.pop("currency"))
-    got["status"] = RefundStatus(got["status"])
-    got["status_history"] = tuple(got["status_history"])
-    return Refund(tenant=tenant, money=money, **got)
-
-
-def write_payments(conn: Connection, payments: Iterable[Payment]) -> None:
-    """Insert new payments and update known ones; a version that does not grow is a bug."""
-    rows = [_payment_row(payment) for payment in payments]
-    if rows:
-        cursor = conn.execute(WRITE_PAYMENTS, {"rows": _encode(rows)})
-        if cursor.rowcount != len(rows):
-            raise RuntimeError(f"{len(rows)} payments to write, {cursor.rowcount} written")
-
-
-def write_attempts(conn: Connection, attempts: Iterable[Attempt]) -> None:
+def write_attempts(conn: Connection, attempts: Sequence[Attempt]) -> None:
     """Insert new attempts and update known ones."""
-    rows = [_attempt_row(attempt) for attempt in attempts]
-    if rows:
-        conn.execute(WRITE_ATTEMPTS, {"rows": _encode(rows)})
+    if attempts:
+        conn.execute(WRITE_ATTEMPTS, rows.attempts(attempts))
 
 
-def write_refunds(conn: Connection, refunds: Iterable[Refund]) -> None:
-    """Insert new refunds and update known ones."""
-    rows = [_refund_row(refund) for refund in refunds]
-    if rows:
-        cursor = conn.execute(WRITE_REFUNDS, {"rows": _encode(rows)})
-        if cursor.rowcount != len(rows):
-            raise RuntimeError(f"{len(rows)} refunds to write, {cursor.rowcount} written")
+def write_refunds(conn: Connection, refunds: Sequence[Refund]) -> None:
+    """Insert new refunds and update known ones; a version that does not grow is a bug."""
+    if refunds:
+        cursor = conn.execute(WRITE_REFUNDS, {"rows": rows.refunds(refunds)})
+        conn.expect(cursor, len(refunds), "refunds")
 
 
 def open_cases(conn: Connection, cases: Iterable[tuple[Tenant, Case]], now: datetime) -> None:
     """Put matters into the human queue, once each."""
-    rows = [
+    opened = [
         {
             "id": case.id,
             "merchant_id": tenant.merchant_id,
@@ -280,60 +251,70 @@ def open_cases(conn: Connection, cases: Iterable[tuple[Tenant, Case]], now: date
         }
         for tenant, case in cases
     ]
-    if rows:
-        conn.execute(OPEN_CASES, {"rows": _encode(rows)})
+    if opened:
+        conn.execute(OPEN_CASES, {"rows": msgspec.json.encode(opened).decode()})
 
 
-def lock(conn: Connection, payment_ids: Iterable[str]) -> dict[str, Snapshot]:
-    """Lock payments until commit and return each with its attempts and refunds."""
-    ids = sorted(set(payment_ids))
-    if not ids:
-        return {}
-    payments = [_payment(row) for row in conn.execute(LOCK_PAYMENTS, {"ids": ids})]
-    return _snapshots(conn, payments)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Payments that were asked for, each with its attempts and refunds; fetched when looked at."""
+
+    payments: Rows
+    attempts: Rows
+    refunds: Rows
+
+    def snapshots(self) -> dict[str, Snapshot]:
+        """Return the payments by id."""
+        found = [rows.payment(row) for row in self.payments.fetchall()]
+        attempts: dict[str, list[Attempt]] = {}
+        for attempt in map(rows.attempt, self.attempts.fetchall()):
+            attempts.setdefault(attempt.payment_id, []).append(attempt)
+        refunds: dict[str, list[Refund]] = {}
+        for refund in map(rows.refund, self.refunds.fetchall()):
+            refunds.setdefault(refund.payment_id, []).append(refund)
+        return {
+            payment.id: Snapshot(
+                payment,
+                tuple(attempts.get(payment.id, ())),
+                tuple(refunds.get(payment.id, ())),
+            )
+            for payment in found
+        }
+
+
+def lock(conn: Connection, payment_ids: Iterable[str]) -> Asked:
+    """Lock payments until commit, in order of their ids."""
+    wanted = {"ids": arrays.text(sorted(set(payment_ids)))}
+    return _with_parts(conn, conn.execute(LOCK_PAYMENTS, wanted), wanted)
 
 
 def read(conn: Connection, payment_id: str) -> Snapshot | None:
     """Return a payment with its attempts and refunds, without a lock: to look, not to decide."""
-    payment = get(conn, payment_id)
-    return _snapshots(conn, [payment])[payment_id] if payment else None
+    wanted = {"ids": arrays.text([payment_id])}
+    found = _with_parts(conn, conn.execute(READ_PAYMENTS, wanted), wanted)
+    return found.snapshots().get(payment_id)
 
 
-def _snapshots(conn: Connection, payments: list[Payment]) -> dict[str, Snapshot]:
-    ids = [payment.id for payment in payments]
-    if not ids:
-        return {}
-    attempts: dict[str, list[Attempt]] = {}
-    for attempt in map(_attempt, conn.execute(ATTEMPTS_OF, {"ids": ids})):
-        attempts.setdefault(attempt.payment_id, []).append(attempt)
-    refunds: dict[str, list[Refund]] = {}
-    for refund in map(_refund, conn.execute(REFUNDS_OF, {"ids": ids})):
-        refunds.setdefault(refund.payment_id, []).append(refund)
-    return {
-        payment.id: Snapshot(
-            payment,
-            tuple(attempts.get(payment.id, ())),
-            tuple(refunds.get(payment.id, ())),
-        )
-        for payment in payments
-    }
+def _with_parts(conn: Connection, payments: Rows, wanted: dict[str, arrays.TextArray]) -> Asked:
+    return Asked(payments, conn.execute(ATTEMPTS_OF, wanted), conn.execute(REFUNDS_OF, wanted))
 
 
 def get(conn: Connection, payment_id: str) -> Payment | None:
     """Return one payment, or None when this tenant has none of that id."""
     row = conn.execute(GET_PAYMENT, {"id": payment_id}).fetchone()
-    return _payment(row) if row else None
+    return rows.payment(row) if row else None
 
 
 def get_refund(conn: Connection, refund_id: str) -> Refund | None:
     """Return one refund, or None when this tenant has none of that id."""
     row = conn.execute(GET_REFUND, {"id": refund_id}).fetchone()
-    return _refund(row) if row else None
+    return rows.refund(row) if row else None
 
 
 def attempts_of(conn: Connection, payment_id: str) -> list[Attempt]:
     """Return the attempts of a payment, oldest first."""
-    return [_attempt(row) for row in conn.execute(ATTEMPTS_OF, {"ids": [payment_id]})]
+    found = conn.execute(ATTEMPTS_OF, {"ids": arrays.text([payment_id])})
+    return [rows.attempt(row) for row in found]
 
 
 def owner_of(conn: Connection, attempt_id: str) -> tuple[str, Tenant] | None:
@@ -350,7 +331,7 @@ def page(
     part: Page,
 ) -> list[Payment]:
     """Return payments, newest first."""
-    rows = conn.execute(
+    found = conn.execute(
         PAGE_PAYMENTS,
         {
             "merchant_id": tenant.merchant_id,
@@ -365,14 +346,14 @@ def page(
             "limit": part.limit,
         },
     )
-    return [_payment(row) for row in rows]
+    return [rows.payment(row) for row in found]
 
 
 def page_refunds(
     conn: Connection, tenant: Tenant, payment_id: str | None, part: Page
 ) -> list[Refund]:
     """Return refunds, newest first."""
-    rows = conn.execute(
+    found = conn.execute(
         PAGE_REFUNDS,
         {
             "merchant_id": tenant.merchant_id,
@@ -383,7 +364,7 @@ def page_refunds(
             "limit": part.limit,
         },
     )
-    return [_refund(row) for row in rows]
+    return [rows.refund(row) for row in found]
 
 
 def count_open(conn: Connection) -> OpenMatters:

@@ -2,32 +2,29 @@
 
 Greenlets hand in a `Write` and wait. One greenlet a mode takes all that arrived meanwhile and
 does it in one transaction: claim the idempotency keys, lock the payments in order of id, let each
-item decide on what it finds there, write everything in sets, commit. A lone request waits for
-nobody. Decisions happen under the lock, so fifty refunds of one payment are decided one after the
-other on amounts that are true.
+item decide on what it finds there, write everything in sets, commit. Decisions happen under the
+lock, so fifty refunds of one payment are decided one after the other on amounts that are true.
 
-One bad item never fails its neighbours: a refusal is that item's own answer, and when the
-database refuses the set, the set is done again one by one. Whoever submitted an item may go away;
-the item is written all the same.
+The transaction runs in a pipeline: one round trip for what is claimed and locked, one for all that
+is written, one for the commit. A refusal is an item's own answer; what happens when the database
+refuses a set is said in infra/group_commit.py.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-import gevent
-from gevent.event import AsyncResult, Event
 
 from rizzpay.audit import service as audit
 from rizzpay.audit.model import Entry
 from rizzpay.core import clock, ids
-from rizzpay.core.errors import Refused, Unavailable
+from rizzpay.core.errors import Refused
 from rizzpay.core.tenant import Tenant
 from rizzpay.idempotency import service as idempotency
 from rizzpay.idempotency.model import Answer, Claim, InProgress, Mismatch, Replay, Won
-from rizzpay.infra import jobs, log, metrics
-from rizzpay.infra.database import CONFLICTS, Connection, Database
+from rizzpay.infra import jobs
+from rizzpay.infra.database import Connection, Database, Severed
 from rizzpay.infra.envelope import Envelope
+from rizzpay.infra.group_commit import GroupCommit
 from rizzpay.ledger import service as ledger
 from rizzpay.payments import store
 from rizzpay.payments.model import Changes, Clocks, Context, Snapshot
@@ -38,7 +35,6 @@ from rizzpay.webhooks.model import NewEvent
 
 BATCH_MAX = 128  # payments a transaction; beyond this the gain is small (measured 2026-11-21)
 FRESH_IDS = 10  # how many ids one decision may hand out
-DEADLOCK_TRIES = 3
 
 Decide = Callable[[Snapshot | None, Context], Changes]
 
@@ -49,7 +45,8 @@ class Write:
 
     `claim` opens an idempotency key (first half of a request); `completes` closes one with
     `answer(snapshot, request id)` (second half; None leaves it open). `settles` names the object
-    whose claim, if it is still open because its request was cut off, gets the answer.
+    whose claim, if it is still open because its request was cut off, gets the answer. `begins`
+    says that the payment does not exist yet, so that nobody looks for it.
     """
 
     tenant: Tenant
@@ -61,6 +58,7 @@ class Write:
     completes: str | None = None
     settles: str | None = None
     answer: Callable[[Snapshot, str], Answer | None] | None = None
+    begins: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +75,8 @@ Result = Written | Served
 @dataclass(slots=True)
 class _Item:
     write: Write
-    promise: "AsyncResult[Result]" = field(default_factory=AsyncResult)
     outcome: Result | Exception | None = None
+    before: Snapshot | None = None
     changes: Changes | None = None
     after: Snapshot | None = None
 
@@ -95,20 +93,28 @@ class Writer:
     """Batches writes of each mode and commits them."""
 
     def __init__(
-        self, database: Database, envelope: Envelope, rendering: Rendering, clocks: Clocks
+        self,
+        database: Database,
+        envelope: Envelope,
+        rendering: Rendering,
+        clocks: Clocks,
+        *,
+        together: bool = True,
     ) -> None:
-        """Start the two writing greenlets."""
+        """Start the two groups; `together=False` gives each write a transaction of its own."""
         self._database = database
         self._envelope = envelope
         self._rendering = rendering
         self._clocks = clocks
-        self._waiting: dict[bool, list[_Item]] = {True: [], False: []}
-        self._bell = {True: Event(), False: Event()}
-        self._loops = [gevent.spawn(self._run, livemode) for livemode in (True, False)]
+        self._groups: dict[bool, GroupCommit[Write, Result]] = {
+            livemode: GroupCommit(name, self._write, BATCH_MAX, together=together)
+            for livemode, name in ((True, "payments.live"), (False, "payments.test"))
+        }
 
     def close(self) -> None:
-        """Stop the loops; what is being written is finished by its transaction."""
-        gevent.killall(self._loops)
+        """Write what waits, then take nothing more."""
+        for group in self._groups.values():
+            group.close()
 
     def submit(self, write: Write) -> Result:
         """Hand in a write and wait for its commit.
@@ -116,82 +122,49 @@ class Writer:
         Raises Refused (nothing was written for this item), Unavailable (nothing was written) or
         CommitUnknown (nobody knows; the resolver will).
         """
-        item = _Item(write)
-        livemode = write.tenant.livemode
-        self._waiting[livemode].append(item)
-        self._bell[livemode].set()
-        result = item.promise.get()
-        if result is None:
-            raise RuntimeError("a write without an outcome")
-        return result
+        return self._groups[write.tenant.livemode].submit(write)
 
-    def _run(self, livemode: bool) -> None:  # noqa: FBT001 - the mode is the loop's identity
-        bell = self._bell[livemode]
-        while True:
-            bell.wait()
-            bell.clear()
-            while self._waiting[livemode]:
-                batch = self._waiting[livemode][:BATCH_MAX]
-                del self._waiting[livemode][:BATCH_MAX]
-                metrics.WRITER_BATCH.observe(len(batch))
-                self._write(batch)
+    def submit_all(self, writes: Sequence[Write]) -> list[Result | Exception]:
+        """Hand in several writes at once and return what came of each, in order."""
+        results: dict[int, Result | Exception] = {}
+        for livemode, group in self._groups.items():
+            mine = [n for n, write in enumerate(writes) if write.tenant.livemode is livemode]
+            if mine:
+                done = group.submit_all([writes[number] for number in mine])
+                results.update(zip(mine, done, strict=True))
+        return [results[number] for number in range(len(writes))]
 
-    def _write(self, batch: list[_Item]) -> None:
-        """Write a batch; if the database refuses the set, write its items one by one."""
-        error = self._try(batch)
-        if error is not None and len(batch) > 1 and not isinstance(error, Unavailable):
-            for item in batch:
-                alone = self._try([item])
-                self._fulfil([item], alone)
-            return
-        self._fulfil(batch, error)
-
-    def _try(self, batch: list[_Item]) -> Exception | None:
-        for tried in range(1, DEADLOCK_TRIES + 1):
-            for item in batch:
-                item.outcome, item.changes, item.after = None, None, None
+    def _write(self, writes: list[Write]) -> list[Result | Exception]:
+        """Write a set; a connection that had gone stale is replaced."""
+        for _ in range(self._database.size):
             try:
-                self._transact(batch)
-            except CONFLICTS as error:
-                if tried == DEADLOCK_TRIES:
-                    return error
-            except Exception as error:  # noqa: BLE001 - one of the loops: every waiter is told
-                log.get(__name__).warning(
-                    "writer.batch_failed", error=type(error).__name__, items=len(batch)
-                )
-                return error
-            else:
-                return None
-        return None
+                return self._transact(writes)
+            except Severed:
+                continue
+        return self._transact(writes)
 
-    def _fulfil(self, batch: list[_Item], error: Exception | None) -> None:
-        for item in batch:
-            outcome = error if error is not None else item.outcome
-            if isinstance(outcome, Exception):
-                item.promise.set_exception(outcome)
-            elif outcome is None:
-                item.promise.set_exception(RuntimeError("a write without an outcome"))
-            else:
-                item.promise.set(outcome)
-
-    def _transact(self, batch: list[_Item]) -> None:
-        tenants = {item.write.tenant for item in batch}
-        with self._database.transaction(*tenants) as conn:
+    def _transact(self, writes: list[Write]) -> list[Result | Exception]:
+        batch = [_Item(write) for write in writes]
+        tenants = {write.tenant for write in writes}
+        with self._database.pipelined(*tenants) as conn:
+            known = {write.payment_id for write in writes if not write.begins}
+            locked = store.lock(conn, known) if known else None
             self._claim(conn, batch)
-            self._decide(conn, [item for item in batch if item.outcome is None])
-            refused = [
-                item
-                for item in batch
-                if isinstance(item.outcome, Exception) and not isinstance(item.outcome, _KeyInUse)
-            ]
-            idempotency.release(
-                conn, [item.write.claim for item in refused if item.write.claim is not None]
-            )
-            audit.append(conn, [_refusal(item) for item in refused if _illegal(item.outcome)])
+            snapshots = locked.snapshots() if locked is not None else {}
+            self._decide(snapshots, [item for item in batch if item.outcome is None])
+            refused = [item for item in batch if _is_own_refusal(item.outcome)]
+            if refused:
+                idempotency.release(
+                    conn, [item.write.claim for item in refused if item.write.claim is not None]
+                )
+                audit.append(conn, [_refusal(item) for item in refused if _illegal(item.outcome)])
             self._record(conn, [item for item in batch if item.changes is not None])
+        return [_outcome(item) for item in batch]
 
     def _claim(self, conn: Connection, batch: list[_Item]) -> None:
         claiming = [(item, item.write.claim) for item in batch if item.write.claim is not None]
+        if not claiming:
+            return
         results = idempotency.claim(conn, self._envelope, [claim for _, claim in claiming])
         for (item, _), result in zip(claiming, results, strict=True):
             match result:
@@ -207,40 +180,41 @@ class Writer:
                         extra={"original_request_id": result.original_request_id},
                     )
 
-    def _decide(self, conn: Connection, items: list[_Item]) -> None:
+    def _decide(self, snapshots: dict[str, Snapshot], items: list[_Item]) -> None:
         """Let every item decide on the payment as the items before it left it."""
-        snapshots = store.lock(conn, [item.write.payment_id for item in items])
         now = clock.now()
         for item in items:
             write = item.write
             fresh = [ids.ulid(now) for _ in range(FRESH_IDS)]
             context = Context(now, write.actor, write.request_id, self._clocks, fresh)
-            before = snapshots.get(write.payment_id)
+            item.before = snapshots.get(write.payment_id)
             try:
-                changes = write.decide(before, context)
+                item.changes = changes = write.decide(item.before, context)
             except Exception as error:  # noqa: BLE001 - this item's own answer, not its neighbours'
                 item.outcome = error
                 continue
-            item.changes = changes
-            item.after = (before or Snapshot(changes.payment, (), ())).after(changes)
-            snapshots[write.payment_id] = item.after
+            before = item.before or Snapshot(changes.payment, (), ())
+            item.after = snapshots[write.payment_id] = before.after(changes)
 
     def _record(self, conn: Connection, items: list[_Item]) -> None:
         """Write what was decided, a table at a time, always in this order."""
         made = [(item, item.changes) for item in items if item.changes is not None]
         effective = [(item, changes) for item, changes in made if not changes.nothing]
-        now = clock.now()
         changed = [changes for _, changes in effective]
         vault.store(conn, self._envelope, [c.payer for c in changed if c.payer is not None])
-        store.write_payments(conn, {c.payment.id: c.payment for c in changed}.values())
-        store.write_attempts(conn, {a.id: a for c in changed for a in c.attempts}.values())
-        store.write_refunds(conn, {r.id: r for c in changed for r in c.refunds}.values())
+        store.insert_payments(conn, [c.payment for i, c in effective if i.before is None])
+        last = {c.payment.id: c.payment for i, c in effective if i.before is not None}
+        store.update_payments(conn, list(last.values()))
+        store.write_attempts(conn, list({a.id: a for c in changed for a in c.attempts}.values()))
+        store.write_refunds(conn, list({r.id: r for c in changed for r in c.refunds}.values()))
         ledger.record(conn, [transfer for c in changed for transfer in c.transfers])
         store.open_cases(
-            conn, [(i.write.tenant, case) for i, c in effective for case in c.cases], now
+            conn,
+            [(i.write.tenant, case) for i, c in effective for case in c.cases],
+            clock.now(),
         )
         audit.append(conn, [_entry(item.write, changes) for item, changes in effective])
-        outbox.publish(conn, [event for c in changed for event in self._events(c)])
+        outbox.send(conn, [event for c in changed for event in self._events(c)])
         jobs.cancel(conn, [gone for c in changed for gone in c.not_any_more])
         jobs.enqueue(
             conn,
@@ -263,7 +237,8 @@ class Writer:
             if key is None and write.settles in open_claims:
                 cut_off_claim = open_claims[write.settles]
                 key, request_id = cut_off_claim.key, cut_off_claim.request_id
-            answer = write.answer(after, request_id or "") if write.answer is not None else None
+            wanted = key is not None or write.settles is None
+            answer = write.answer(after, request_id or "") if write.answer and wanted else None
             if key is not None and answer is not None:
                 answers.append((write.tenant, key, answer))
             item.outcome = Written(after, answer)
@@ -294,6 +269,16 @@ class Writer:
 
 class _KeyInUse(Refused):
     """A refusal that must not release the claim, which is somebody else's."""
+
+
+def _is_own_refusal(outcome: Result | Exception | None) -> bool:
+    return isinstance(outcome, Exception) and not isinstance(outcome, _KeyInUse)
+
+
+def _outcome(item: _Item) -> Result | Exception:
+    if item.outcome is None:
+        return RuntimeError("a write without an outcome")
+    return item.outcome
 
 
 def _entry(write: Write, changes: Changes) -> Entry:

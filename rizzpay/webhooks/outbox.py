@@ -1,6 +1,5 @@
 """The outbox: events are written in the transaction that causes them, numbered by merchant."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from rizzpay.infra import jobs
@@ -18,29 +17,36 @@ def publish(conn: Connection, events: Sequence[NewEvent]) -> list[Event]:
     """
     if not events:
         return []
-    counts = Counter(event.tenant for event in events)
-    used = {tenant: last - counts[tenant] for tenant, last in store.count_up(conn, counts).items()}
-    numbered = []
-    for event in events:
-        used[event.tenant] += 1
-        numbered.append(
-            Event(
-                id=event.id,
-                tenant=event.tenant,
-                sequence=used[event.tenant],
-                type=event.type,
-                object_id=event.object_id,
-                object_sequence=event.object_sequence,
-                data=event.data,
-                created_at=event.created_at,
-            )
+    numbered = store.publish(conn, events)
+    _enqueue(conn, events)
+    sequences = {row[0]: row[1] for row in numbered.fetchall()}
+    return [
+        Event(
+            id=event.id,
+            tenant=event.tenant,
+            sequence=sequences[event.id],
+            type=event.type,
+            object_id=event.object_id,
+            object_sequence=event.object_sequence,
+            data=event.data,
+            created_at=event.created_at,
         )
-    store.insert_events(conn, numbered)
+        for event in events
+    ]
+
+
+def send(conn: Connection, events: Sequence[NewEvent]) -> None:
+    """Publish without waiting for the numbers: for a transaction that runs in a pipeline."""
+    if events:
+        store.publish(conn, events)
+        _enqueue(conn, events)
+
+
+def _enqueue(conn: Connection, events: Sequence[NewEvent]) -> None:
     jobs.enqueue(
         conn,
         [
             NewJob("webhook.fan_out", event.id, event.created_at, tenant=event.tenant)
-            for event in numbered
+            for event in events
         ],
     )
-    return numbered

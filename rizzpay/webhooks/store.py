@@ -5,13 +5,17 @@ order of their ids and keeps them until commit: numbers become visible in order,
 and two batches cannot wait for each other in a circle. A transaction publishes once.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
+from psycopg import Cursor
+from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from rizzpay.core.tenant import Tenant
+from rizzpay.infra.arrays import Packed, bigint, boolean, integer, jsonb, text, timestamptz
 from rizzpay.infra.database import Connection
 from rizzpay.webhooks import rows
 from rizzpay.webhooks.model import (
@@ -21,30 +25,35 @@ from rizzpay.webhooks.model import (
     Endpoint,
     Event,
     EventFilter,
+    NewEvent,
     Origin,
 )
 from rizzpay.webhooks.rows import CallbackRow, Due
 
-COUNT_UP = """
-INSERT INTO rizzpay.event_counters (merchant_id, livemode, last_sequence)
-SELECT merchant_id, livemode, more
-FROM unnest(%(merchant_ids)s::text[], %(livemodes)s::boolean[], %(more)s::bigint[])
-     AS wanted (merchant_id, livemode, more)
-ORDER BY merchant_id, livemode
-ON CONFLICT (merchant_id, livemode) DO UPDATE
-SET last_sequence = rizzpay.event_counters.last_sequence + excluded.last_sequence
-RETURNING merchant_id, livemode, last_sequence
-"""
-
-INSERT_EVENTS = """
+# Counters are made or raised in order of their merchants; `behind` is how many events of the same
+# merchant come after this one in the batch.
+PUBLISH = """
+WITH counted AS (
+    INSERT INTO rizzpay.event_counters (merchant_id, livemode, last_sequence)
+    SELECT merchant_id, livemode, more
+    FROM unnest(%(merchants)b::text[], %(modes)b::boolean[], %(more)b::bigint[])
+         AS wanted (merchant_id, livemode, more)
+    ORDER BY merchant_id, livemode
+    ON CONFLICT (merchant_id, livemode) DO UPDATE
+    SET last_sequence = rizzpay.event_counters.last_sequence + excluded.last_sequence
+    RETURNING merchant_id, livemode, last_sequence
+)
 INSERT INTO rizzpay.events (id, merchant_id, livemode, sequence, type, object_id, object_sequence,
                             data, created_at)
-SELECT id, merchant_id, livemode, sequence, type, object_id, object_sequence, data, created_at
-FROM unnest(%(ids)s::text[], %(merchant_ids)s::text[], %(livemodes)s::boolean[],
-            %(sequences)s::bigint[], %(types)s::text[], %(object_ids)s::text[],
-            %(object_sequences)s::integer[], %(data)s::jsonb[], %(created_ats)s::timestamptz[])
-     AS fresh (id, merchant_id, livemode, sequence, type, object_id, object_sequence, data,
+SELECT fresh.id, fresh.merchant_id, fresh.livemode, counted.last_sequence - fresh.behind,
+       fresh.type, fresh.object_id, fresh.object_sequence, fresh.data, fresh.created_at
+FROM unnest(%(ids)b::text[], %(merchant_ids)b::text[], %(livemodes)b::boolean[],
+            %(behind)b::bigint[], %(types)b::text[], %(object_ids)b::text[],
+            %(object_sequences)b::integer[], %(data)b::jsonb[], %(created_ats)b::timestamptz[])
+     AS fresh (id, merchant_id, livemode, behind, type, object_id, object_sequence, data,
                created_at)
+JOIN counted ON counted.merchant_id = fresh.merchant_id AND counted.livemode = fresh.livemode
+RETURNING id, sequence
 """
 
 GET_EVENT = """
@@ -193,32 +202,33 @@ WHERE id = %(id)s AND applied_at IS NULL
 """
 
 
-def count_up(conn: Connection, more: Mapping[Tenant, int]) -> dict[Tenant, int]:
-    """Reserve so many numbers for each tenant and return the last one of each."""
-    tenants = sorted(more)
-    values = {
-        "merchant_ids": [tenant.merchant_id for tenant in tenants],
-        "livemodes": [tenant.livemode for tenant in tenants],
-        "more": [more[tenant] for tenant in tenants],
+def publish(conn: Connection, events: Sequence[NewEvent]) -> Cursor[TupleRow]:
+    """Insert events under their merchants' next numbers; the cursor has (id, sequence) of each."""
+    after = Counter(event.tenant for event in events)
+    tenants = sorted(after)
+    columns: dict[str, Packed] = {
+        "merchants": text([tenant.merchant_id for tenant in tenants]),
+        "modes": boolean([tenant.livemode for tenant in tenants]),
+        "more": bigint([after[tenant] for tenant in tenants]),
     }
-    found = conn.execute(COUNT_UP, values).fetchall()
-    return {Tenant(row[0], row[1]): row[2] for row in found}
-
-
-def insert_events(conn: Connection, events: Sequence[Event]) -> None:
-    """Write events down for ever."""
-    values = {
-        "ids": [event.id for event in events],
-        "merchant_ids": [event.tenant.merchant_id for event in events],
-        "livemodes": [event.tenant.livemode for event in events],
-        "sequences": [event.sequence for event in events],
-        "types": [event.type for event in events],
-        "object_ids": [event.object_id for event in events],
-        "object_sequences": [event.object_sequence for event in events],
-        "data": [Jsonb(event.data) for event in events],
-        "created_ats": [event.created_at for event in events],
+    behind = []
+    for event in events:
+        after[event.tenant] -= 1
+        behind.append(after[event.tenant])
+    columns |= {
+        "ids": text([event.id for event in events]),
+        "merchant_ids": text([event.tenant.merchant_id for event in events]),
+        "livemodes": boolean([event.tenant.livemode for event in events]),
+        "behind": bigint(behind),
+        "types": text([event.type for event in events]),
+        "object_ids": text([event.object_id for event in events]),
+        "object_sequences": integer([event.object_sequence for event in events]),
+        "data": jsonb([msgspec.json.encode(event.data) for event in events]),
+        "created_ats": timestamptz([event.created_at for event in events]),
     }
-    conn.execute(INSERT_EVENTS, values)
+    cursor = conn.execute(PUBLISH, columns)
+    conn.expect(cursor, len(events), "events")
+    return cursor
 
 
 def get_event(conn: Connection, tenant: Tenant, event_id: str) -> Event | None:

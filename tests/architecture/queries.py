@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PREPARABLE = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH|VALUES|MERGE)\b")
-PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%|%[sbt]")
+PLACEHOLDER = re.compile(r"%\((\w+)\)[sbt]|%%|%[sbt]")
 # Applies files of sql/migrations: their text is the statement.
 RUNS_FILES = {"rizzpay/infra/migrations.py"}
 
