@@ -127,6 +127,7 @@ class Cluster:
                     "--data-checksums",
                     "--encoding=UTF8",
                     "--locale=C.UTF-8",
+                    "--lc-collate=C",  # ids are compared byte by byte, not by strcoll
                     "--no-instructions",
                 ],
                 "initdb",
