@@ -18,6 +18,9 @@ THIS_HOST = tuple(
     for text in ("127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10", "::ffff:0:0/96")
 )
 
+# For so long a merchant may have an event sent again; the database refuses less as well (0010).
+KEEP_DAYS_MIN = 90
+
 
 class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The installation as a whole."""
@@ -111,6 +114,16 @@ class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checkpoint_every_rows: int = 10_000
 
 
+class RetentionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long what is not money is kept, in days; payments, the ledger and the trail stay."""
+
+    # 13 months, so that a month can be compared with the one a year before. Events and deliveries
+    # are the log of what a merchant was told; PCI DSS 4.0.1 10.5.1 asks for 12 months of logs.
+    events_days: int = 395
+    # CERT-In directions of 28 April 2022, (iv): logs are kept for 180 days.
+    callbacks_days: int = 180
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole of rizzpay.toml."""
 
@@ -122,6 +135,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     webhooks: WebhookSettings = WebhookSettings()
     payments: PaymentSettings = PaymentSettings()
     audit: AuditSettings = AuditSettings()
+    retention: RetentionSettings = RetentionSettings()
 
 
 def load(path: Path) -> Config:
@@ -157,6 +171,7 @@ def _refuse_unsafe(config: Config) -> None:
         raise Misconfigured("service.deployment must be embedded or production")
     if not service.public_url.startswith("https://"):
         raise Misconfigured("service.public_url must begin with https://")
+    _refuse_forgetting(config.retention)
     private = [_network(text) for text in config.webhooks.private_targets]
     for text in service.management_cidrs:
         _network(text)
@@ -166,6 +181,12 @@ def _refuse_unsafe(config: Config) -> None:
                 raise Misconfigured(f"webhooks.private_targets: {network} is this host itself")
         for name, gateway in config.gateways.items():
             _refuse_unsafe_gateway(name, gateway)
+
+
+def _refuse_forgetting(retention: RetentionSettings) -> None:
+    for name in ("events_days", "callbacks_days"):
+        if getattr(retention, name) < KEEP_DAYS_MIN:
+            raise Misconfigured(f"retention.{name} must be {KEEP_DAYS_MIN} or more")
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

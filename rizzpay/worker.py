@@ -23,7 +23,7 @@ from rizzpay.core.errors import RizzPayError
 from rizzpay.gateways import catalog
 from rizzpay.gateways.port import BadCallback
 from rizzpay.idempotency import service as idempotency
-from rizzpay.infra import envelope, jobs, log, metrics
+from rizzpay.infra import envelope, jobs, log, metrics, partitions
 from rizzpay.infra.database import Database, Role
 from rizzpay.infra.hsm.client import HsmClient
 from rizzpay.infra.http_client import HttpClient
@@ -204,6 +204,7 @@ class Worker:
             (envelope.FRESH_S, self.parts.envelope.reload),
             (300.0, self._prove),
             (3600.0, self._forget),
+            (3600.0, self._keep_partitions),
         ]
 
     def _repeat(self, every_s: float, task: Callable[[], None]) -> None:
@@ -254,6 +255,13 @@ class Worker:
         while gone:
             with self.parts.database.transaction() as conn:
                 gone = idempotency.purge(conn, clock.now() - keep)
+
+    def _keep_partitions(self) -> None:
+        now = clock.now()
+        partitions.keep(self.parts.database, now, self.parts.config.retention)
+        with self.parts.database.transaction() as conn:
+            found = partitions.partitions(conn)
+        partitions.publish(found, now)
 
 
 def run(config: Config) -> None:

@@ -5,6 +5,105 @@ CREATE SCHEMA rizzpay;
 
 ALTER SCHEMA rizzpay OWNER TO rizzpay_owner;
 
+CREATE FUNCTION rizzpay.add_partition(parent text, month date) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '250ms'
+    SET "TimeZone" TO 'UTC'
+    AS $$
+    DECLARE
+        name constant text := parent || to_char(month, '_YYYY_MM');
+        lower constant text := rizzpay.ulid_floor(month::timestamptz);
+        upper constant text := rizzpay.ulid_floor((month + interval '1 month')::timestamptz);
+    BEGIN
+        PERFORM rizzpay.check_partitioned(parent);
+        IF month IS NULL OR month <> date_trunc('month', month)
+           OR month NOT BETWEEN now() - interval '10 years' AND now() + interval '13 months' THEN
+            RAISE EXCEPTION 'no month to be made ahead: %', month
+                USING ERRCODE = 'invalid_parameter_value';
+        END IF;
+        IF EXISTS (SELECT FROM rizzpay.partitions AS p
+                   WHERE p.parent = add_partition.parent AND NOT p.is_rest
+                     AND coalesce(p.from_ulid, '') < upper AND p.to_ulid > lower) THEN
+            RETURN false;
+        END IF;
+        EXECUTE format('CREATE TABLE rizzpay.%I (LIKE rizzpay.%I INCLUDING DEFAULTS '
+                       'INCLUDING CONSTRAINTS INCLUDING STORAGE)', name, parent);
+        PERFORM rizzpay.guard_partition(parent, name);
+        EXECUTE format('ALTER TABLE rizzpay.%I ATTACH PARTITION rizzpay.%I '
+                       'FOR VALUES FROM (%L) TO (%L)',
+                       parent, name, 'evt_' || lower, 'evt_' || upper);
+        RETURN true;
+    END $$;
+
+ALTER FUNCTION rizzpay.add_partition(parent text, month date) OWNER TO rizzpay_owner;
+
+CREATE FUNCTION rizzpay.adopt_rest(parent text) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '250ms'
+    SET "TimeZone" TO 'UTC'
+    AS $_$
+    DECLARE
+        rest constant text := parent || '_rest';
+        id constant text := CASE parent WHEN 'events' THEN 'id' ELSE 'event_id' END;
+        first_id text;
+        last_id text;
+        lower text;
+        upper_at timestamptz;
+        name text;
+    BEGIN
+        PERFORM rizzpay.check_partitioned(parent);
+        EXECUTE format('SELECT min(%1$I), max(%1$I) FROM rizzpay.%2$I', id, rest)
+            INTO first_id, last_id;
+        IF first_id IS NULL THEN
+            RETURN NULL;
+        END IF;
+        EXECUTE format('ALTER TABLE rizzpay.%I DETACH PARTITION rizzpay.%I', parent, rest);
+        EXECUTE format('SELECT min(%1$I), max(%1$I) FROM rizzpay.%2$I', id, rest)
+            INTO first_id, last_id;
+        upper_at := date_trunc('month', rizzpay.ulid_time(substr(last_id, 5, 10)))
+                    + interval '1 month';
+        SELECT max(p.to_ulid) INTO lower FROM rizzpay.partitions AS p
+        WHERE p.parent = adopt_rest.parent AND 'evt_' || p.to_ulid <= first_id;
+        IF EXISTS (SELECT FROM rizzpay.partitions AS p
+                   WHERE p.parent = adopt_rest.parent AND NOT p.is_rest
+                     AND p.to_ulid > coalesce(lower, '')
+                     AND coalesce(p.from_ulid, '') < rizzpay.ulid_floor(upper_at)) THEN
+            RAISE EXCEPTION 'what lies in % has no range of its own: % to %', rest, first_id,
+                last_id USING ERRCODE = 'object_not_in_prerequisite_state';
+        END IF;
+        name := parent || to_char(upper_at, '_"before"_YYYY_MM');
+        EXECUTE format('DROP POLICY keeping ON rizzpay.%I', rest);
+        EXECUTE format('ALTER TABLE rizzpay.%I RENAME TO %I', rest, name);
+        EXECUTE format(
+            'ALTER TABLE rizzpay.%I ATTACH PARTITION rizzpay.%I FOR VALUES FROM (%s) TO (%L)',
+            parent, name, CASE WHEN lower IS NULL THEN 'MINVALUE' ELSE quote_literal('evt_' || lower)
+            END, 'evt_' || rizzpay.ulid_floor(upper_at));
+        EXECUTE format('CREATE TABLE rizzpay.%I (LIKE rizzpay.%I INCLUDING DEFAULTS '
+                       'INCLUDING CONSTRAINTS INCLUDING STORAGE)', rest, parent);
+        PERFORM rizzpay.guard_partition(parent, rest);
+        EXECUTE format('CREATE POLICY keeping ON rizzpay.%I FOR SELECT TO rizzpay_owner '
+                       'USING (true)', rest);
+        EXECUTE format('ALTER TABLE rizzpay.%I ATTACH PARTITION rizzpay.%I DEFAULT', parent, rest);
+        RETURN name;
+    END $_$;
+
+ALTER FUNCTION rizzpay.adopt_rest(parent text) OWNER TO rizzpay_owner;
+
+CREATE FUNCTION rizzpay.check_partitioned(parent text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    BEGIN
+        IF parent IS NULL OR parent NOT IN ('events', 'webhook_deliveries') THEN
+            RAISE EXCEPTION 'the partitions of % are not kept', parent
+                USING ERRCODE = 'invalid_parameter_value';
+        END IF;
+    END $$;
+
+ALTER FUNCTION rizzpay.check_partitioned(parent text) OWNER TO rizzpay_owner;
+
 CREATE FUNCTION rizzpay.check_payment_transition() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -46,6 +145,32 @@ CREATE FUNCTION rizzpay.check_resolutions() RETURNS trigger
 
 ALTER FUNCTION rizzpay.check_resolutions() OWNER TO rizzpay_owner;
 
+CREATE FUNCTION rizzpay.drop_partition(parent text, before timestamp with time zone) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '250ms'
+    SET "TimeZone" TO 'UTC'
+    AS $$
+    DECLARE
+        name text;
+    BEGIN
+        PERFORM rizzpay.check_partitioned(parent);
+        IF before IS NULL OR before > now() - interval '90 days' THEN
+            RAISE EXCEPTION 'events are kept for 90 days at least, and % is sooner', before
+                USING ERRCODE = 'invalid_parameter_value';
+        END IF;
+        SELECT p.name INTO name FROM rizzpay.partitions AS p
+        WHERE p.parent = drop_partition.parent AND p.to_ulid <= rizzpay.ulid_floor(before)
+        ORDER BY p.to_ulid LIMIT 1;
+        IF name IS NOT NULL THEN
+            EXECUTE format('ALTER TABLE rizzpay.%I DETACH PARTITION rizzpay.%I', parent, name);
+            EXECUTE format('DROP TABLE rizzpay.%I', name);
+        END IF;
+        RETURN name;
+    END $$;
+
+ALTER FUNCTION rizzpay.drop_partition(parent text, before timestamp with time zone) OWNER TO rizzpay_owner;
+
 CREATE FUNCTION rizzpay.find_api_key(wanted text) RETURNS TABLE(key_id text, livemode boolean, digest bytea, pepper_id text, scopes text[], allowed_cidrs text[], expires_at timestamp with time zone, revoked_at timestamp with time zone, merchant_id text, name text, mcc text, status text, tier text, requests_per_minute integer, fee_basis_points integer, gst_basis_points integer, late_authorization text, collect_exemption text, upi_vpa text)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'rizzpay'
@@ -59,6 +184,30 @@ CREATE FUNCTION rizzpay.find_api_key(wanted text) RETURNS TABLE(key_id text, liv
     $$;
 
 ALTER FUNCTION rizzpay.find_api_key(wanted text) OWNER TO rizzpay_lookup;
+
+CREATE FUNCTION rizzpay.guard_partition(parent text, name text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    BEGIN
+        EXECUTE format('ALTER TABLE rizzpay.%I ENABLE ROW LEVEL SECURITY', name);
+        EXECUTE format('ALTER TABLE rizzpay.%I FORCE ROW LEVEL SECURITY', name);
+        EXECUTE format(
+            'CREATE POLICY tenant ON rizzpay.%I TO rizzpay_app '
+            'USING ((merchant_id || '''') = ANY ((SELECT rizzpay.tenant_ids())::text[]) '
+            'AND livemode = (SELECT rizzpay.tenant_livemode())) '
+            'WITH CHECK (merchant_id = ANY ((SELECT rizzpay.tenant_ids())::text[]) '
+            'AND livemode = (SELECT rizzpay.tenant_livemode()))', name);
+        IF parent = 'events' THEN
+            EXECUTE format('CREATE UNIQUE INDEX ON rizzpay.%I (merchant_id, livemode, sequence)',
+                           name);
+            EXECUTE format(
+                'CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON rizzpay.%I '
+                'FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.refuse_change()', name);
+        END IF;
+    END $$;
+
+ALTER FUNCTION rizzpay.guard_partition(parent text, name text) OWNER TO rizzpay_owner;
 
 CREATE FUNCTION rizzpay.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
@@ -78,6 +227,29 @@ CREATE FUNCTION rizzpay.tenant_livemode() RETURNS boolean
     AS $$ SELECT nullif(current_setting('app.livemode', true), '')::boolean $$;
 
 ALTER FUNCTION rizzpay.tenant_livemode() OWNER TO rizzpay_owner;
+
+CREATE FUNCTION rizzpay.ulid_floor(at timestamp with time zone) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+        SELECT string_agg(
+            substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ',
+                   ((floor(extract(epoch FROM at) * 1000)::bigint >> (5 * (9 - i))) & 31)::integer
+                   + 1, 1), '' ORDER BY i)
+        FROM generate_series(0, 9) AS i
+    $$;
+
+ALTER FUNCTION rizzpay.ulid_floor(at timestamp with time zone) OWNER TO rizzpay_owner;
+
+CREATE FUNCTION rizzpay.ulid_time(floor text) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+        SELECT to_timestamp(sum(
+            (strpos('0123456789ABCDEFGHJKMNPQRSTVWXYZ', substr(floor, i + 1, 1)) - 1)::bigint
+            << (5 * (9 - i))) / 1000.0)
+        FROM generate_series(0, 9) AS i
+    $$;
+
+ALTER FUNCTION rizzpay.ulid_time(floor text) OWNER TO rizzpay_owner;
 
 CREATE TABLE rizzpay.api_keys (
     id text NOT NULL,
@@ -185,11 +357,29 @@ CREATE TABLE rizzpay.events (
     data jsonb NOT NULL,
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT events_sequence_check CHECK ((sequence > 0))
-);
+)
+PARTITION BY RANGE (id);
 
 ALTER TABLE ONLY rizzpay.events FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE rizzpay.events OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.events_rest (
+    id text CONSTRAINT events_id_not_null NOT NULL,
+    merchant_id text CONSTRAINT events_merchant_id_not_null NOT NULL,
+    livemode boolean CONSTRAINT events_livemode_not_null NOT NULL,
+    sequence bigint CONSTRAINT events_sequence_not_null NOT NULL,
+    type text CONSTRAINT events_type_not_null NOT NULL,
+    object_id text CONSTRAINT events_object_id_not_null NOT NULL,
+    object_sequence integer CONSTRAINT events_object_sequence_not_null NOT NULL,
+    data jsonb CONSTRAINT events_data_not_null NOT NULL,
+    created_at timestamp with time zone CONSTRAINT events_created_at_not_null NOT NULL,
+    CONSTRAINT events_sequence_check CHECK ((sequence > 0))
+);
+
+ALTER TABLE ONLY rizzpay.events_rest FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.events_rest OWNER TO rizzpay_owner;
 
 CREATE TABLE rizzpay.gateway_callbacks (
     id bigint NOT NULL,
@@ -338,6 +528,23 @@ CREATE TABLE rizzpay.migrations (
 );
 
 ALTER TABLE rizzpay.migrations OWNER TO rizzpay_owner;
+
+CREATE VIEW rizzpay.partitions AS
+ SELECT (p.relname)::text AS parent,
+    (c.relname)::text AS name,
+    (b.bound = 'DEFAULT'::text) AS is_rest,
+    (regexp_match(b.bound, 'FROM \(''evt_([0-9A-Z]{10})''\)'::text))[1] AS from_ulid,
+    (regexp_match(b.bound, 'TO \(''evt_([0-9A-Z]{10})''\)'::text))[1] AS to_ulid,
+    pg_relation_size((c.oid)::regclass) AS heap_bytes,
+    pg_total_relation_size((c.oid)::regclass) AS total_bytes,
+    (GREATEST(c.reltuples, (0)::real))::bigint AS rows_estimated
+   FROM ((((pg_inherits i
+     JOIN pg_class c ON ((c.oid = i.inhrelid)))
+     JOIN pg_class p ON (((p.oid = i.inhparent) AND (p.relkind = 'p'::"char"))))
+     JOIN pg_namespace n ON (((n.oid = p.relnamespace) AND (n.nspname = 'rizzpay'::name))))
+     CROSS JOIN LATERAL ( SELECT pg_get_expr(c.relpartbound, c.oid) AS pg_get_expr) b(bound));
+
+ALTER VIEW rizzpay.partitions OWNER TO rizzpay_owner;
 
 CREATE TABLE rizzpay.payers (
     id text NOT NULL,
@@ -513,11 +720,32 @@ CREATE TABLE rizzpay.webhook_deliveries (
     updated_at timestamp with time zone NOT NULL,
     CONSTRAINT webhook_deliveries_origin_check CHECK ((origin = ANY (ARRAY['event'::text, 'replay'::text]))),
     CONSTRAINT webhook_deliveries_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'succeeded'::text, 'failed'::text])))
-);
+)
+PARTITION BY RANGE (event_id);
 
 ALTER TABLE ONLY rizzpay.webhook_deliveries FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE rizzpay.webhook_deliveries OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.webhook_deliveries_rest (
+    id text CONSTRAINT webhook_deliveries_id_not_null NOT NULL,
+    merchant_id text CONSTRAINT webhook_deliveries_merchant_id_not_null NOT NULL,
+    livemode boolean CONSTRAINT webhook_deliveries_livemode_not_null NOT NULL,
+    endpoint_id text CONSTRAINT webhook_deliveries_endpoint_id_not_null NOT NULL,
+    event_id text CONSTRAINT webhook_deliveries_event_id_not_null NOT NULL,
+    origin text CONSTRAINT webhook_deliveries_origin_not_null NOT NULL,
+    status text CONSTRAINT webhook_deliveries_status_not_null NOT NULL,
+    attempts jsonb DEFAULT '[]'::jsonb CONSTRAINT webhook_deliveries_attempts_not_null NOT NULL,
+    next_at timestamp with time zone,
+    created_at timestamp with time zone CONSTRAINT webhook_deliveries_created_at_not_null NOT NULL,
+    updated_at timestamp with time zone CONSTRAINT webhook_deliveries_updated_at_not_null NOT NULL,
+    CONSTRAINT webhook_deliveries_origin_check CHECK ((origin = ANY (ARRAY['event'::text, 'replay'::text]))),
+    CONSTRAINT webhook_deliveries_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'succeeded'::text, 'failed'::text])))
+);
+
+ALTER TABLE ONLY rizzpay.webhook_deliveries_rest FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.webhook_deliveries_rest OWNER TO rizzpay_owner;
 
 CREATE TABLE rizzpay.webhook_endpoints (
     id text NOT NULL,
@@ -542,6 +770,10 @@ ALTER TABLE ONLY rizzpay.webhook_endpoints FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE rizzpay.webhook_endpoints OWNER TO rizzpay_owner;
 
+ALTER TABLE ONLY rizzpay.events ATTACH PARTITION rizzpay.events_rest DEFAULT;
+
+ALTER TABLE ONLY rizzpay.webhook_deliveries ATTACH PARTITION rizzpay.webhook_deliveries_rest DEFAULT;
+
 ALTER TABLE ONLY rizzpay.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
 
@@ -564,10 +796,13 @@ ALTER TABLE ONLY rizzpay.event_counters
     ADD CONSTRAINT event_counters_pkey PRIMARY KEY (merchant_id, livemode);
 
 ALTER TABLE ONLY rizzpay.events
-    ADD CONSTRAINT events_merchant_id_livemode_sequence_key UNIQUE (merchant_id, livemode, sequence);
-
-ALTER TABLE ONLY rizzpay.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY rizzpay.events_rest
+    ADD CONSTRAINT events_rest_merchant_id_livemode_sequence_key UNIQUE (merchant_id, livemode, sequence);
+
+ALTER TABLE ONLY rizzpay.events_rest
+    ADD CONSTRAINT events_rest_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY rizzpay.gateway_callbacks
     ADD CONSTRAINT gateway_callbacks_gateway_provider_event_id_key UNIQUE (gateway, provider_event_id);
@@ -618,7 +853,10 @@ ALTER TABLE ONLY rizzpay.review_cases
     ADD CONSTRAINT review_cases_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY rizzpay.webhook_deliveries
-    ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (id);
+    ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (id, event_id);
+
+ALTER TABLE ONLY rizzpay.webhook_deliveries_rest
+    ADD CONSTRAINT webhook_deliveries_rest_pkey PRIMARY KEY (id, event_id);
 
 ALTER TABLE ONLY rizzpay.webhook_endpoints
     ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (id);
@@ -633,7 +871,9 @@ CREATE INDEX data_keys_kek ON rizzpay.data_keys USING btree (kek_label);
 
 CREATE UNIQUE INDEX data_keys_one_active ON rizzpay.data_keys USING btree (purpose) WHERE (status = 'active'::text);
 
-CREATE INDEX events_object ON rizzpay.events USING btree (object_id);
+CREATE INDEX events_object ON ONLY rizzpay.events USING btree (object_id);
+
+CREATE INDEX events_rest_object_id_idx ON rizzpay.events_rest USING btree (object_id);
 
 CREATE INDEX idempotency_claims_age ON rizzpay.idempotency_claims USING btree (created_at);
 
@@ -673,13 +913,31 @@ CREATE INDEX refunds_unknown ON rizzpay.refunds USING btree (id) WHERE (status =
 
 CREATE INDEX review_cases_open ON rizzpay.review_cases USING btree (opened_at) WHERE (closed_at IS NULL);
 
-CREATE INDEX webhook_deliveries_event ON rizzpay.webhook_deliveries USING btree (event_id);
+CREATE INDEX webhook_deliveries_event ON ONLY rizzpay.webhook_deliveries USING btree (event_id);
 
-CREATE INDEX webhook_deliveries_list ON rizzpay.webhook_deliveries USING btree (endpoint_id, created_at DESC, id DESC);
+CREATE INDEX webhook_deliveries_list ON ONLY rizzpay.webhook_deliveries USING btree (endpoint_id, created_at DESC, id DESC);
 
-CREATE UNIQUE INDEX webhook_deliveries_once ON rizzpay.webhook_deliveries USING btree (endpoint_id, event_id) WHERE (origin = 'event'::text);
+CREATE UNIQUE INDEX webhook_deliveries_once ON ONLY rizzpay.webhook_deliveries USING btree (endpoint_id, event_id) WHERE (origin = 'event'::text);
+
+CREATE INDEX webhook_deliveries_rest_event ON rizzpay.webhook_deliveries_rest USING btree (event_id);
+
+CREATE INDEX webhook_deliveries_rest_list ON rizzpay.webhook_deliveries_rest USING btree (endpoint_id, created_at DESC, id DESC);
+
+CREATE UNIQUE INDEX webhook_deliveries_rest_once ON rizzpay.webhook_deliveries_rest USING btree (endpoint_id, event_id) WHERE (origin = 'event'::text);
 
 CREATE INDEX webhook_endpoints_merchant ON rizzpay.webhook_endpoints USING btree (merchant_id, livemode);
+
+ALTER INDEX rizzpay.events_object ATTACH PARTITION rizzpay.events_rest_object_id_idx;
+
+ALTER INDEX rizzpay.events_pkey ATTACH PARTITION rizzpay.events_rest_pkey;
+
+ALTER INDEX rizzpay.webhook_deliveries_event ATTACH PARTITION rizzpay.webhook_deliveries_rest_event;
+
+ALTER INDEX rizzpay.webhook_deliveries_list ATTACH PARTITION rizzpay.webhook_deliveries_rest_list;
+
+ALTER INDEX rizzpay.webhook_deliveries_once ATTACH PARTITION rizzpay.webhook_deliveries_rest_once;
+
+ALTER INDEX rizzpay.webhook_deliveries_pkey ATTACH PARTITION rizzpay.webhook_deliveries_rest_pkey;
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON rizzpay.audit_chain FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.refuse_change();
 
@@ -688,6 +946,8 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON rizzpay.audit_
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON rizzpay.audit_log FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.refuse_change();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON rizzpay.events FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON rizzpay.events_rest FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.refuse_change();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON rizzpay.ledger_transfers FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.refuse_change();
 
@@ -719,11 +979,8 @@ ALTER TABLE ONLY rizzpay.payments
 ALTER TABLE ONLY rizzpay.refunds
     ADD CONSTRAINT refunds_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES rizzpay.payments(id);
 
-ALTER TABLE ONLY rizzpay.webhook_deliveries
-    ADD CONSTRAINT webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES rizzpay.webhook_endpoints(id);
-
-ALTER TABLE ONLY rizzpay.webhook_deliveries
-    ADD CONSTRAINT webhook_deliveries_event_id_fkey FOREIGN KEY (event_id) REFERENCES rizzpay.events(id);
+ALTER TABLE rizzpay.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_endpoint_id_fkey1 FOREIGN KEY (endpoint_id) REFERENCES rizzpay.webhook_endpoints(id);
 
 ALTER TABLE rizzpay.api_keys ENABLE ROW LEVEL SECURITY;
 
@@ -733,9 +990,15 @@ ALTER TABLE rizzpay.event_counters ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE rizzpay.events ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE rizzpay.events_rest ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE rizzpay.idempotency_claims ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE rizzpay.jobs ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY keeping ON rizzpay.events_rest FOR SELECT TO rizzpay_owner USING (true);
+
+CREATE POLICY keeping ON rizzpay.webhook_deliveries_rest FOR SELECT TO rizzpay_owner USING (true);
 
 ALTER TABLE rizzpay.ledger_accounts ENABLE ROW LEVEL SECURITY;
 
@@ -761,6 +1024,8 @@ CREATE POLICY tenant ON rizzpay.event_counters TO rizzpay_app USING ((((merchant
 
 CREATE POLICY tenant ON rizzpay.events TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
 
+CREATE POLICY tenant ON rizzpay.events_rest TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
+
 CREATE POLICY tenant ON rizzpay.idempotency_claims TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
 
 CREATE POLICY tenant ON rizzpay.jobs TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id IS NULL) OR ((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))));
@@ -783,9 +1048,13 @@ CREATE POLICY tenant ON rizzpay.review_cases TO rizzpay_app USING ((((merchant_i
 
 CREATE POLICY tenant ON rizzpay.webhook_deliveries TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
 
+CREATE POLICY tenant ON rizzpay.webhook_deliveries_rest TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
+
 CREATE POLICY tenant ON rizzpay.webhook_endpoints TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
 
 ALTER TABLE rizzpay.webhook_deliveries ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.webhook_deliveries_rest ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE rizzpay.webhook_endpoints ENABLE ROW LEVEL SECURITY;
 
@@ -793,9 +1062,22 @@ GRANT USAGE ON SCHEMA rizzpay TO rizzpay_app;
 GRANT USAGE ON SCHEMA rizzpay TO rizzpay_worker;
 GRANT USAGE ON SCHEMA rizzpay TO rizzpay_lookup;
 
+REVOKE ALL ON FUNCTION rizzpay.add_partition(parent text, month date) FROM PUBLIC;
+GRANT ALL ON FUNCTION rizzpay.add_partition(parent text, month date) TO rizzpay_worker;
+
+REVOKE ALL ON FUNCTION rizzpay.adopt_rest(parent text) FROM PUBLIC;
+GRANT ALL ON FUNCTION rizzpay.adopt_rest(parent text) TO rizzpay_worker;
+
+REVOKE ALL ON FUNCTION rizzpay.check_partitioned(parent text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION rizzpay.drop_partition(parent text, before timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION rizzpay.drop_partition(parent text, before timestamp with time zone) TO rizzpay_worker;
+
 REVOKE ALL ON FUNCTION rizzpay.find_api_key(wanted text) FROM PUBLIC;
 GRANT ALL ON FUNCTION rizzpay.find_api_key(wanted text) TO rizzpay_app;
 GRANT ALL ON FUNCTION rizzpay.find_api_key(wanted text) TO rizzpay_worker;
+
+REVOKE ALL ON FUNCTION rizzpay.guard_partition(parent text, name text) FROM PUBLIC;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.api_keys TO rizzpay_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.api_keys TO rizzpay_worker;
@@ -818,7 +1100,7 @@ GRANT SELECT,INSERT ON TABLE rizzpay.events TO rizzpay_app;
 GRANT SELECT,INSERT ON TABLE rizzpay.events TO rizzpay_worker;
 
 GRANT INSERT ON TABLE rizzpay.gateway_callbacks TO rizzpay_app;
-GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.gateway_callbacks TO rizzpay_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE rizzpay.gateway_callbacks TO rizzpay_worker;
 
 GRANT SELECT(id) ON TABLE rizzpay.gateway_callbacks TO rizzpay_app;
 
@@ -841,6 +1123,8 @@ GRANT SELECT,INSERT ON TABLE rizzpay.ledger_transfers TO rizzpay_worker;
 GRANT SELECT ON TABLE rizzpay.merchants TO rizzpay_app;
 GRANT SELECT ON TABLE rizzpay.merchants TO rizzpay_lookup;
 GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.merchants TO rizzpay_worker;
+
+GRANT SELECT ON TABLE rizzpay.partitions TO rizzpay_worker;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.payers TO rizzpay_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.payers TO rizzpay_worker;

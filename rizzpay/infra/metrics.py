@@ -113,6 +113,19 @@ AUDIT_UNSEALED_AGE = Gauge(
     multiprocess_mode="mostrecent",
 )
 
+PARTITION_REST = Gauge(
+    "rizzpay_partition_rest_bytes",
+    "Rows that no month had a place for; what stays above 0 for hours needs a person",
+    ["table"],
+    multiprocess_mode="mostrecent",
+)
+PARTITION_AHEAD = Gauge(
+    "rizzpay_partitions_ahead_seconds",
+    "Until when rows have a month; below a month the worker's task does not run",
+    ["table"],
+    multiprocess_mode="mostrecent",
+)
+
 _kinds_seen: set[str] = set()
 
 

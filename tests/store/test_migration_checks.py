@@ -106,6 +106,19 @@ BREAKS = [
         "a state that a payment can have",
     ),
     ("0007_payment_transitions", "DELETE FROM rizzpay.payment_transitions", "there are moves"),
+    ("0010_partitions", "GRANT SELECT ON rizzpay.events_rest TO rizzpay_app", "past|itself"),
+    (
+        "0010_partitions",
+        "ALTER TABLE rizzpay.events DETACH PARTITION rizzpay.events_rest",
+        "both have a rest",
+    ),
+    ("0010_partitions", "DROP TRIGGER append_only ON rizzpay.events_rest", "every partition"),
+    (
+        "0010_partitions",
+        "GRANT EXECUTE ON FUNCTION rizzpay.adopt_rest(text) TO rizzpay_app",
+        "make and drop",
+    ),
+    ("0010_partitions", "DROP POLICY tenant ON rizzpay.webhook_deliveries_rest", "the policy of"),
 ]
 
 
