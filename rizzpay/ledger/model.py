@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 
 from rizzpay.core.errors import RizzPayError
 from rizzpay.core.money import AMOUNT_MAX, EXPONENTS
@@ -237,11 +238,17 @@ def account_sums(
     """Return what a checked batch adds to every account that it touches, in order of the keys."""
     holds = {transfer.id: transfer for transfer in transfers}
     holds.update({hold_id: hold.transfer for hold_id, hold in stored.items()})
-    sums: dict[AccountKey, Sums] = {}
+    flows: dict[tuple[Tenant, str, str, str], list[int]] = {}
     for transfer in transfers:
         posted, pending = _weights(transfer, holds)
-        debit = AccountKey(transfer.tenant, transfer.currency, transfer.debit)
-        credit = AccountKey(transfer.tenant, transfer.currency, transfer.credit)
+        place = (transfer.tenant, transfer.currency, transfer.debit, transfer.credit)
+        flow = flows.setdefault(place, [0, 0])
+        flow[0] += posted
+        flow[1] += pending
+    sums: dict[AccountKey, Sums] = {}
+    for (tenant, currency, debited, credited), (posted, pending) in flows.items():
+        debit = AccountKey(tenant, currency, debited)
+        credit = AccountKey(tenant, currency, credited)
         sums[debit] = sums.get(debit, Sums()).debited(posted, pending)
         sums[credit] = sums.get(credit, Sums()).credited(posted, pending)
     return {key: sums[key] for key in sorted(sums)}
@@ -262,6 +269,7 @@ def _weights(transfer: Transfer, holds: Mapping[str, Transfer]) -> tuple[int, in
     return (transfer.amount if transfer.phase is Phase.POST else 0), -released
 
 
+@cache
 def _is_account(name: str) -> bool:
     return name in NAMED_ACCOUNTS or _GATEWAY.match(name) is not None
 

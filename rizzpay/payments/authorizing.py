@@ -1,9 +1,10 @@
 """Decisions about asking for the money: begin, conclude, expire; with late authorisation."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rizzpay.core.money import Money
+from rizzpay.core.values import changed
 from rizzpay.gateways.port import (
     Absent,
     ActionRequired,
@@ -99,7 +100,7 @@ def conclude(
         case Unknown():
             if attempt.status not in {AttemptStatus.CREATED, AttemptStatus.PROCESSING}:
                 return unchanged(snapshot)
-            lost = replace(moved(payment, Happening.LOST_SIGHT, context.now), open_unknown=1)
+            lost = changed(moved(payment, Happening.LOST_SIGHT, context.now), open_unknown=1)
             return Changes(
                 payment=lost,
                 action="payment.unknown",
@@ -122,7 +123,7 @@ def abandon(
     snapshot: Snapshot, happening: Happening, reason: str | None, context: Context
 ) -> Changes:
     """Cancel or expire a payment that no money was taken for yet."""
-    payment = replace(
+    payment = changed(
         moved(snapshot.payment, happening, context.now),
         cancellation_reason=reason,
         next_action=None,
@@ -159,7 +160,7 @@ def _as_decline(outcome: Declined | NotSent | Absent) -> Declined:
 def _told(
     attempt: Attempt, status: AttemptStatus, context: Context, note: str | None = None
 ) -> Attempt:
-    return replace(attempt, status=status, note=note, updated_at=context.now)
+    return changed(attempt, status=status, note=note, updated_at=context.now)
 
 
 def _approved(
@@ -174,7 +175,7 @@ def _approved(
         snapshot.payment.status is not Status.FAILED
         or snapshot.payment.late_authorization == "refund"
     )
-    payment = replace(
+    payment = changed(
         snapshot.payment,
         late=late,
         failure=None,
@@ -185,7 +186,7 @@ def _approved(
         amount_authorized=approved.money.minor,
         funds=ledger.SUSPENSE if forced and approved.captured else ledger.MERCHANT_PENDING,
     )
-    told = replace(
+    told = changed(
         _told(attempt, AttemptStatus.APPROVED, context),
         gateway_reference=approved.gateway_reference,
         rrn=approved.rrn,
@@ -194,7 +195,7 @@ def _approved(
     taken = _captured_at_once if approved.captured else _held
     changes = taken(payment, context, forced=forced)
     later = tuple(Said("payment.late_authorized") for _ in range(late))
-    changes = replace(
+    changes = changed(
         changes,
         attempts=(told,),
         said=(*later, *changes.said),
@@ -208,7 +209,7 @@ def _approved(
 
 def _captured_at_once(payment: Payment, context: Context, *, forced: bool) -> Changes:
     amount = payment.money.minor
-    done = replace(
+    done = changed(
         moved(payment, Happening.CAPTURED, context.now),
         amount_captured=amount,
     )
@@ -234,7 +235,7 @@ def _held(payment: Payment, context: Context, *, forced: bool) -> Changes:
     ends = context.now + timedelta(seconds=context.clocks.authorization_expiry_s)
     if forced:
         ends = context.now  # nobody waits for it any more: release it at once
-    done = replace(
+    done = changed(
         moved(payment, Happening.AUTHORIZED, context.now),
         hold_transfer_id=hold.id,
         hold_amount=amount,
@@ -254,14 +255,14 @@ def _contradicted(
     snapshot: Snapshot, attempt: Attempt, approved: Approved, context: Context
 ) -> Changes:
     """The gateway took another amount or currency: keep the money apart, ask a person."""
-    payment = replace(
+    payment = changed(
         moved(snapshot.payment, Happening.CONTRADICTED, context.now),
         gateway_reference=approved.gateway_reference,
         rrn=approved.rrn,
         open_unknown=0,
         next_action=None,
     )
-    told = replace(
+    told = changed(
         _told(attempt, AttemptStatus.CONFLICTED, context, _difference(approved.money)),
         gateway_reference=approved.gateway_reference,
         rrn=approved.rrn,
@@ -294,7 +295,7 @@ def _declined(
         return unchanged(snapshot)
     status = AttemptStatus.NOT_SENT if declined is UNREACHABLE else AttemptStatus.DECLINED
     view = decline_view(declined)
-    payment = replace(
+    payment = changed(
         moved(snapshot.payment, Happening.DECLINED, context.now),
         failure=view,
         next_action=None,
@@ -305,7 +306,7 @@ def _declined(
         payment=payment,
         action="payment.failed",
         note={"attempt": attempt.id, "reason": declined.reason},
-        attempts=(replace(_told(attempt, status, context), decline=view),),
+        attempts=(changed(_told(attempt, status, context), decline=view),),
         said=(Said("payment.failed"),),
         not_any_more=((RESOLVE_ATTEMPT, attempt.id), (EXPIRE_PAYMENT, payment.id)),
     )
@@ -316,13 +317,13 @@ def _action_required(
 ) -> Changes:
     if attempt.status not in OPEN_ATTEMPT or attempt.status is AttemptStatus.REQUIRES_ACTION:
         return unchanged(snapshot)
-    payment = replace(
+    payment = changed(
         moved(snapshot.payment, Happening.ACTION_ASKED, context.now),
         gateway_reference=asked.gateway_reference,
         next_action=asked.next_action,
         open_unknown=0,
     )
-    told = replace(
+    told = changed(
         _told(attempt, AttemptStatus.REQUIRES_ACTION, context),
         gateway_reference=asked.gateway_reference,
     )
@@ -344,11 +345,11 @@ def _expiry(payment: Payment, now: datetime) -> datetime:
 def _taken_up(snapshot: Snapshot, attempt: Attempt, taken: Processing, context: Context) -> Changes:
     if attempt.status not in {AttemptStatus.CREATED, AttemptStatus.REQUIRES_ACTION}:
         return unchanged(snapshot)
-    told = replace(
+    told = changed(
         _told(attempt, AttemptStatus.PROCESSING, context),
         gateway_reference=taken.gateway_reference,
     )
-    payment = replace(
+    payment = changed(
         moved(snapshot.payment, Happening.TAKEN_UP, context.now),
         gateway_reference=taken.gateway_reference,
     )
@@ -367,7 +368,7 @@ def note_enquiry(snapshot: Snapshot, attempt_id: str, *, last: bool, context: Co
     attempt = snapshot.attempt(attempt_id)
     if attempt.status not in OPEN_ATTEMPT:
         return unchanged(snapshot)
-    counted = replace(attempt, enquiries=attempt.enquiries + 1, updated_at=context.now)
+    counted = changed(attempt, enquiries=attempt.enquiries + 1, updated_at=context.now)
     case = Case(context.id("case", 0), attempt.id, snapshot.payment.id, "unknown_outcome")
     return Changes(
         payment=touched(snapshot.payment, context.now),

@@ -5,14 +5,14 @@ one decision wants written, in one transaction. The decisions are in authorizing
 and refunding.py: values in, values out, no clock, no randomness, no I/O.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from rizzpay.core.errors import Refused
 from rizzpay.core.money import share
 from rizzpay.core.states import IllegalTransition
+from rizzpay.core.values import changed
 from rizzpay.ledger import model as ledger
 from rizzpay.payments.states import PAYMENTS, AttemptStatus, Happening, RefundStatus, Status
 from rizzpay.payments.types import Attempt, Payer, Payment, Refund
@@ -42,6 +42,14 @@ class Clocks:
     authorization_expiry_s: int
 
 
+class Fresh(Protocol):
+    """Unused ULIDs for transfers, refunds and cases; the same index gives the same one."""
+
+    def __getitem__(self, index: int, /) -> str:
+        """Return the `index`-th of them."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Who decides, when, and the ids that the decision may hand out."""
@@ -50,7 +58,7 @@ class Context:
     actor: str
     request_id: str | None
     clocks: Clocks
-    fresh: Sequence[str]  # unused ULIDs for transfers, events, refunds and cases
+    fresh: Fresh
 
     def id(self, prefix: str, index: int) -> str:
         """Return the `index`-th fresh id with a prefix; the same inputs give the same id."""
@@ -150,12 +158,12 @@ def moved(payment: Payment, happening: Happening, now: datetime) -> Payment:
             f"A payment in status {payment.status.value} does not allow this.",
             extra={"payment_id": payment.id},
         ) from None
-    return replace(payment, status=status, version=payment.version + 1, updated_at=now)
+    return changed(payment, status=status, version=payment.version + 1, updated_at=now)
 
 
 def touched(payment: Payment, now: datetime) -> Payment:
     """Return the payment with its version raised and its status as it was."""
-    return replace(payment, version=payment.version + 1, updated_at=now)
+    return changed(payment, version=payment.version + 1, updated_at=now)
 
 
 def transfer(

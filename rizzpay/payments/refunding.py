@@ -1,11 +1,12 @@
 """Decisions about giving money back. Σ refunds never exceeds what was captured."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import assert_never
 
 from rizzpay.core.errors import Refused
 from rizzpay.core.money import Money
 from rizzpay.core.states import IllegalTransition
+from rizzpay.core.values import changed
 from rizzpay.gateways.port import (
     Absent,
     ActionRequired,
@@ -86,7 +87,7 @@ def auto_refund(snapshot: Snapshot, changes: Changes, context: Context) -> Chang
     payment = snapshot.payment
     wanted = _Wanted(payment.amount_captured, "auto", "late_authorization", None, {})
     refund, reserved, hold = _reserve(payment, context.id("rfnd", 8), wanted, context, 9)
-    return replace(
+    return changed(
         changes,
         payment=reserved,
         refunds=(refund,),
@@ -129,7 +130,7 @@ def note_enquiry(snapshot: Snapshot, refund_id: str, *, last: bool, context: Con
     refund = snapshot.refund(refund_id)
     if refund.status not in OPEN_REFUND:
         return unchanged(snapshot)
-    counted = replace(
+    counted = changed(
         refund,
         enquiries=refund.enquiries + 1,
         version=refund.version + 1,
@@ -172,7 +173,7 @@ def _reserve(
         created_at=context.now,
         updated_at=context.now,
     )
-    reserved = replace(
+    reserved = changed(
         touched(payment, context.now),
         amount_refund_pending=payment.amount_refund_pending + wanted.amount,
     )
@@ -191,7 +192,7 @@ def _moved(refund: Refund, happening: RefundHappening, context: Context) -> Refu
     history = refund.status_history
     if status is not refund.status:
         history = (*history, _history(status, context))
-    return replace(
+    return changed(
         refund,
         status=status,
         status_history=history,
@@ -203,13 +204,13 @@ def _moved(refund: Refund, happening: RefundHappening, context: Context) -> Refu
 
 def _processed(snapshot: Snapshot, refund: Refund, approved: Approved, context: Context) -> Changes:
     amount = refund.money.minor
-    done = replace(
+    done = changed(
         _moved(refund, RefundHappening.PROCESSED, context),
         gateway_reference=approved.gateway_reference,
         acquirer_reference=approved.rrn,
     )
     before = snapshot.payment
-    payment = replace(
+    payment = changed(
         touched(before, context.now),
         amount_refund_pending=before.amount_refund_pending - amount,
         amount_refunded=before.amount_refunded + amount,
@@ -245,11 +246,11 @@ def _processed(snapshot: Snapshot, refund: Refund, approved: Approved, context: 
 
 def _failed(snapshot: Snapshot, refund: Refund, declined: Declined, context: Context) -> Changes:
     amount = refund.money.minor
-    done = replace(
+    done = changed(
         _moved(refund, RefundHappening.DECLINED, context), failure=decline_view(declined)
     )
     before = snapshot.payment
-    payment = replace(
+    payment = changed(
         touched(before, context.now),
         amount_refund_pending=before.amount_refund_pending - amount,
     )
@@ -274,7 +275,7 @@ def _failed(snapshot: Snapshot, refund: Refund, declined: Declined, context: Con
 def _taken_up(snapshot: Snapshot, refund: Refund, reference: str, context: Context) -> Changes:
     if refund.status is not RefundStatus.CREATED:
         return unchanged(snapshot)
-    done = replace(_moved(refund, RefundHappening.SENT, context), gateway_reference=reference)
+    done = changed(_moved(refund, RefundHappening.SENT, context), gateway_reference=reference)
     return Changes(
         payment=touched(snapshot.payment, context.now),
         action="refund.processing",

@@ -6,6 +6,7 @@ never decide on different truths. An outcome that stays unknown is asked about b
 then handed to a person; no timer ever turns it into a failure.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -22,6 +23,7 @@ from rizzpay.gateways.port import (
     Processing,
     Unknown,
 )
+from rizzpay.idempotency import service as idempotency
 from rizzpay.idempotency.model import Answer
 from rizzpay.infra.database import Connection
 from rizzpay.infra.jobs import Again, Done, Job, Verdict
@@ -123,12 +125,42 @@ class Resolver:
 
     # Callbacks and demand
 
-    def apply_callback(self, callback: Callback) -> str:
-        """Apply a verified callback; returns what came of it: applied or unknown_object."""
-        found = self._find(callback.attempt_id)
-        if found is None:
-            return "unknown_object"
-        self._conclude(found, callback.attempt_id, callback.outcome)
+    def apply_callbacks(self, callbacks: Sequence[Callback]) -> list[str | Exception]:
+        """Apply verified callbacks in one group; returns what came of each, in order.
+
+        That is applied, unknown_object, or the exception that this callback alone met.
+        """
+        named = [callback.attempt_id for callback in callbacks]
+        with self.parts.database.pipelined() as conn:
+            asked = store.owners_of(conn, named)
+            waiting = idempotency.open_for(conn, named)
+            owners = asked()
+            waiting |= idempotency.open_for(conn, [owner.payment_id for owner in owners.values()])
+        results: list[str | Exception] = ["unknown_object"] * len(callbacks)
+        writes: dict[int, Write] = {}
+        for number, callback in enumerate(callbacks):
+            owner = owners.get(callback.attempt_id)
+            if owner is None:
+                continue
+            if callback.attempt_id in waiting or owner.payment_id in waiting:
+                results[number] = self._apply_and_answer(callback)
+            else:
+                writes[number] = _write(owner, callback)
+        for number, result in zip(
+            writes, self.parts.writer.submit_all(list(writes.values())), strict=True
+        ):
+            results[number] = result if isinstance(result, Exception) else "applied"
+        return results
+
+    def _apply_and_answer(self, callback: Callback) -> str | Exception:
+        """Apply a callback about a request that was cut off: its answer is written as well."""
+        try:
+            found = self._find(callback.attempt_id)
+            if found is None:
+                return "unknown_object"
+            self._conclude(found, callback.attempt_id, callback.outcome)
+        except Exception as error:  # noqa: BLE001 - this callback's own result
+            return error
         return "applied"
 
     def sync(self, tenant: Tenant, payment_id: str) -> SyncResult:
@@ -153,8 +185,8 @@ class Resolver:
 
     def _find(self, object_id: str) -> Found | None:
         with self.parts.database.transaction() as conn:
-            owner = store.owner_of(conn, object_id)
-        return self._find_payment(*owner) if owner is not None else None
+            owner = store.owners_of(conn, [object_id])().get(object_id)
+        return self._find_payment(owner.payment_id, owner.tenant) if owner else None
 
     def _find_payment(self, payment_id: str, tenant: Tenant | None) -> Found | None:
         with self.parts.database.transaction(*([tenant] if tenant else [])) as conn:
@@ -191,7 +223,7 @@ class Resolver:
     def _conclude(
         self, found: Found, object_id: str, outcome: EnquiryOutcome, *, reschedule: bool = True
     ) -> None:
-        decide = _conclusion(found.snapshot, object_id, outcome)
+        decide = _Conclusion(object_id, outcome)
 
         def decided(snapshot: Snapshot, context: Context) -> Changes:
             changes = decide(snapshot, context)
@@ -259,32 +291,30 @@ def _without_jobs(changes: Changes) -> Changes:
     )
 
 
-def _conclusion(snapshot: Snapshot, object_id: str, outcome: EnquiryOutcome) -> "_Conclusion":
-    return _Conclusion(object_id, outcome, _kind(snapshot, object_id))
-
-
-def _kind(snapshot: Snapshot, object_id: str) -> AttemptKind | None:
-    if object_id.startswith(REFUND_PREFIX):
-        return None
-    return snapshot.attempt(object_id).kind
-
-
 @dataclass(frozen=True, slots=True)
 class _Conclusion:
     """The decision that fits the object: refund, authorization, capture or void."""
 
     object_id: str
     outcome: EnquiryOutcome
-    kind: AttemptKind | None
 
     def __call__(self, snapshot: Snapshot, context: Context) -> Changes:
-        match self.kind:
-            case None:
-                return refunding.conclude(snapshot, self.object_id, self.outcome, context)
+        if self.object_id.startswith(REFUND_PREFIX):
+            return refunding.conclude(snapshot, self.object_id, self.outcome, context)
+        match snapshot.attempt(self.object_id).kind:
             case AttemptKind.AUTHORIZE:
                 return authorizing.conclude(snapshot, self.object_id, self.outcome, context)
             case AttemptKind.CAPTURE | AttemptKind.VOID:
                 return capturing.conclude(snapshot, self.object_id, self.outcome, context)
+
+
+def _write(owner: store.Owner, callback: Callback) -> Write:
+    return Write(
+        tenant=owner.tenant,
+        payment_id=owner.payment_id,
+        decide=on_existing(_Conclusion(callback.attempt_id, callback.outcome)),
+        actor=f"gateway:{owner.gateway}",
+    )
 
 
 def open_matters(conn: Connection) -> store.OpenMatters:

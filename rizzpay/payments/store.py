@@ -4,7 +4,7 @@ A set of rows travels as one binary array a column (rows.py); what is rare trave
 Writers lock payments in order of id, so two batches never wait for each other in a ring.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
@@ -155,10 +155,12 @@ ATTEMPTS_OF: LiteralString = (
 )
 REFUNDS_OF: LiteralString = SELECT_REFUNDS + " WHERE payment_id = ANY(%(ids)b::text[]) ORDER BY id"
 GET_REFUND: LiteralString = SELECT_REFUNDS + " WHERE id = %(id)s"
-PAYMENT_OF_ATTEMPT = """
-SELECT payment_id, merchant_id, livemode FROM rizzpay.payment_attempts WHERE id = %(id)s
+OWNERS_OF = """
+SELECT id, payment_id, merchant_id, livemode, gateway
+FROM rizzpay.payment_attempts WHERE id = ANY(%(ids)b::text[])
 UNION ALL
-SELECT payment_id, merchant_id, livemode FROM rizzpay.refunds WHERE id = %(id)s
+SELECT id, payment_id, merchant_id, livemode, gateway
+FROM rizzpay.refunds WHERE id = ANY(%(ids)b::text[])
 """
 
 PAGE_PAYMENTS: LiteralString = (
@@ -200,6 +202,15 @@ class Page:
 
     limit: int
     after: tuple[datetime, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose attempt or refund it is, and which gateway was asked."""
+
+    payment_id: str
+    tenant: Tenant
+    gateway: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,10 +328,12 @@ def attempts_of(conn: Connection, payment_id: str) -> list[Attempt]:
     return [rows.attempt(row) for row in found]
 
 
-def owner_of(conn: Connection, attempt_id: str) -> tuple[str, Tenant] | None:
-    """Return the payment and tenant of an attempt or refund id."""
-    row = conn.execute(PAYMENT_OF_ATTEMPT, {"id": attempt_id}).fetchone()
-    return (row[0], Tenant(row[1], row[2])) if row else None
+def owners_of(conn: Connection, object_ids: Iterable[str]) -> Callable[[], dict[str, Owner]]:
+    """Ask whose attempts or refunds these are; the answer is fetched when it is called for."""
+    found = conn.execute(OWNERS_OF, {"ids": arrays.text(sorted(set(object_ids)))})
+    return lambda: {
+        row[0]: Owner(row[1], Tenant(row[2], row[3]), row[4]) for row in found.fetchall()
+    }
 
 
 def page(

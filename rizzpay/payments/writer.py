@@ -12,6 +12,7 @@ refuses a set is said in infra/group_commit.py.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from rizzpay.audit import service as audit
@@ -34,7 +35,6 @@ from rizzpay.webhooks import outbox
 from rizzpay.webhooks.model import NewEvent
 
 BATCH_MAX = 128  # payments a transaction; beyond this the gain is small (measured 2026-11-21)
-FRESH_IDS = 10  # how many ids one decision may hand out
 
 Decide = Callable[[Snapshot | None, Context], Changes]
 
@@ -70,6 +70,21 @@ class Written:
 
 
 Result = Written | Served
+
+
+class _Fresh:
+    """As many ULIDs as a decision asks for, made when it does."""
+
+    __slots__ = ("_made", "_now")
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self._made: list[str] = []
+
+    def __getitem__(self, index: int) -> str:
+        while index >= len(self._made):
+            self._made.append(ids.ulid(self._now))
+        return self._made[index]
 
 
 @dataclass(slots=True)
@@ -185,8 +200,7 @@ class Writer:
         now = clock.now()
         for item in items:
             write = item.write
-            fresh = [ids.ulid(now) for _ in range(FRESH_IDS)]
-            context = Context(now, write.actor, write.request_id, self._clocks, fresh)
+            context = Context(now, write.actor, write.request_id, self._clocks, _Fresh(now))
             item.before = snapshots.get(write.payment_id)
             try:
                 item.changes = changes = write.decide(item.before, context)
