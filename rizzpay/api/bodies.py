@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import falcon
+import msgspec
 
 from rizzpay.core import sensitive
 from rizzpay.core.errors import Refused
@@ -39,6 +40,11 @@ ORDINARY = frozenset(
         "allowed_cidrs", "expires_at", "url", "event_types", "status", "endpoint_id",
     }
 )  # fmt: skip
+# The same and values that many bodies have, as they stand between quotes.
+_ORDINARY_TEXTS = frozenset(
+    text.encode()
+    for text in (*ORDINARY, "INR", "card", "upi", "intent", "qr", "collect", "automatic", "manual")
+)
 
 
 class _Unreadable(ValueError):
@@ -97,9 +103,12 @@ def read_json(req: falcon.Request, *, optional: bool) -> dict[str, Any]:
 
 def decode(raw: bytes) -> dict[str, Any]:
     """Return the object in `raw`; raises Refused for everything that is not plainly fine."""
+    fine = _plainly_fine(raw)
+    if fine and (quick := _quick(raw)) is not None:
+        return quick
     reader = _Reader()
     value = _loads(raw, reader)
-    if reader.suspicious or not _plainly_fine(raw):
+    if reader.suspicious or not fine:
         nodes = _walk(value)
         for node in nodes:
             _refuse_card_data(node)
@@ -112,6 +121,8 @@ def decode(raw: bytes) -> dict[str, Any]:
 
 def refuse_card_data_in(text: str, param: str | None) -> None:
     """Raise Refused when a header, path or query string carries card data."""
+    if text.isascii() and not sensitive.may_be_card_data(text):
+        return
     if sensitive.has_card_number(text):
         raise Refused("pan_not_accepted", param=param)
     if sensitive.has_spoken_cvv(text):
@@ -180,6 +191,31 @@ def _loads(raw: bytes, reader: _Reader) -> Any:
 
 def _no_constant(_: str) -> None:
     raise _Unreadable("NaN and Infinity are not JSON.")
+
+
+def _quick(raw: bytes) -> dict[str, Any] | None:
+    """Read a plainly fine body in C; None when anything in it asks for a closer look.
+
+    There are no backslashes, so every second piece between quotes is a whole text: the names
+    among them are looked at without a walk. A field that came twice is missing when the object
+    is written again.
+    """
+    texts = raw.split(b'"')[1::2]
+    odd = set(texts) - _ORDINARY_TEXTS
+    if any(sensitive.is_cvv_name(text.decode()) for text in odd):
+        return None
+    try:
+        value: dict[str, Any] = _READER.decode(raw)
+    except msgspec.DecodeError:  # the close look finds the words for it
+        return None
+    return value if msgspec.json.encode(value).count(b'"') == 2 * len(texts) else None
+
+
+def _no_decimal(_: str) -> None:
+    raise ValueError
+
+
+_READER = msgspec.json.Decoder(dict[str, Any], float_hook=_no_decimal)
 
 
 def _plainly_fine(raw: bytes) -> bool:

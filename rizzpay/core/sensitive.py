@@ -38,6 +38,9 @@ NETWORKS: tuple[tuple[int, int, tuple[int, ...]], ...] = (
 _LOWS = [low for low, _, _ in NETWORKS]
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)  # a digit doubled, its digits added
 SHORTEST = 13  # digits of the shortest card number in the table
+TRACK_SHORTEST = 12  # digits of the shortest number that a magnetic track is known by
+CVV_SHORTEST = 3
+_NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 
 # Digits of one number may be parted by up to three of these: blanks, dashes, dots, underscores.
 _SEPARATOR = r"[ \t\u00a0\u2010-\u2015\u2212\-._]"
@@ -49,14 +52,16 @@ _OPAQUE = re.compile(
     r"|(?=[0-9]*[a-f])[0-9a-f]{24,})(?![0-9A-Za-z])",
     re.IGNORECASE,
 )
-_TRACK = re.compile(r"%B\d{12,19}\^|;\d{12,19}=", re.IGNORECASE)
-_SPOKEN_CVV = re.compile(r"\b(?:cvv|cvc)2?\b\W{0,4}\d{3,4}\b", re.IGNORECASE)
+_TRACK = re.compile(rf"%B\d{{{TRACK_SHORTEST},19}}\^|;\d{{{TRACK_SHORTEST},19}}=", re.IGNORECASE)
+_SPOKEN_CVV = re.compile(rf"\b(?:cvv|cvc)2?\b\W{{0,4}}\d{{{CVV_SHORTEST},4}}\b", re.IGNORECASE)
 _TWELVE = re.compile(r"(?<!\d)[2-9]\d{3}[ -]?\d{4}[ -]?\d{4}(?!\d)")
 _INVISIBLE = dict.fromkeys(
     [0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 )
 # Parts of names, and whole names, of fields for verification values and PINs; letters only.
 CVV_PARTS = ("cvv", "cvc", "cvn", "securitycode", "verificationvalue")
+_CVV_PART = re.compile("|".join(CVV_PARTS))
+_NO_NAME = re.compile(r"[^a-z0-9]")
 CVV_NAMES = frozenset({"cid", "csc", "cav2", "pin", "cardpin", "atmpin", "upipin", "mpin"})
 
 # Verhoeff's dihedral check, which Aadhaar uses: multiplication and permutation tables.
@@ -89,7 +94,10 @@ def has_card_number(text: str) -> bool:
 
 def may_be_card_data(text: str) -> bool:
     """Tell quickly whether an ASCII text is worth the looks below; False means that it is not."""
-    return bool(_RUN.search(text) or _TRACK.search(text) or _SPOKEN_CVV.search(text))
+    digits = len(text.encode().translate(None, _NO_DIGITS))
+    if digits >= TRACK_SHORTEST and (_RUN.search(text) or _TRACK.search(text)):
+        return True
+    return digits >= CVV_SHORTEST and "cv" in text.lower() and bool(_SPOKEN_CVV.search(text))
 
 
 def has_spoken_cvv(text: str) -> bool:
@@ -99,8 +107,8 @@ def has_spoken_cvv(text: str) -> bool:
 
 def is_cvv_name(name: str) -> bool:
     """Tell whether a field of this name would carry a verification value or a PIN."""
-    plain = re.sub(r"[^a-z0-9]", "", fold(name).lower())
-    return plain in CVV_NAMES or any(part in plain for part in CVV_PARTS)
+    plain = _NO_NAME.sub("", fold(name).lower())
+    return plain in CVV_NAMES or bool(_CVV_PART.search(plain))
 
 
 def has_aadhaar(text: str) -> bool:
