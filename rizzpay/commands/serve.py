@@ -1,7 +1,7 @@
 """`rizzpay serve`: run one API worker, by becoming gunicorn.
 
-One arbiter and one gevent worker on one Unix socket; there is one such pair for each core that
-serves the API, so that HAProxy can drain, and systemd restart, one at a time.
+One arbiter and one worker (rizzpay/infra/http_server) on one Unix socket; there is one such pair
+for each core that serves the API, so that HAProxy can drain, and systemd restart, one at a time.
 """
 
 import os
@@ -16,7 +16,7 @@ from rizzpay.core.errors import Misconfigured
 # Socket paths have at most 107 characters (sun_path in unix(7), less the zero at its end).
 SOCKET_PATH_MAX = 107
 GUNICORN = {
-    "worker-class": "gevent_pywsgi",  # the cheapest one here: decision 0016
+    "worker-class": "rizzpay.infra.http_server.worker.Worker",  # decision 0019
     "workers": "1",
     "worker-connections": "1024",  # HAProxy sends 512 at a time, and keeps idle ones
     "backlog": "512",

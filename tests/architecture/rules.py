@@ -236,7 +236,8 @@ def no_module_is_dead(sources: list[Source]) -> Findings:
         if any(other.startswith(module + ".") for other in shipped):
             continue
         spellings = f"{re.escape(module)}|{re.escape(shipped[module].path)}"
-        if not re.search(rf"[\"' =]({spellings})[\"':\s]", named):
+        # a class of it may be named too: gunicorn finds its worker by such a name
+        if not re.search(rf"[\"' =]({spellings})(\.[A-Z]\w+)?[\"':\s]", named):
             yield f"{module} is imported by nobody"
 
 

@@ -25,6 +25,7 @@ TRESPASSES = {
     ),
     "psycopg has its room: infra and the stores": ("api/__init__.py", "psycopg"),
     "pkcs11 has its room: the HSM daemon": ("infra/jobs.py", "pkcs11"),
+    "gunicorn and llhttp have their room: the HTTP server": ("infra/jobs.py", "httptools"),
     "redis has its room: the cache": ("infra/jobs.py", "redis"),
     "urllib3 has its room: the HTTP client": ("webhooks/__init__.py", "urllib3"),
     "structlog has its room: the log": ("infra/jobs.py", "structlog"),
