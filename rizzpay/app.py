@@ -14,7 +14,7 @@ import falcon
 
 from rizzpay.api import docs, refusals
 from rizzpay.api.cursors import Cursors
-from rizzpay.api.facts import ApiRequest
+from rizzpay.api.facts import ApiRequest, ApiResponse
 from rizzpay.api.gate import Gate
 from rizzpay.api.readiness import Neighbours, Readiness
 from rizzpay.api.refusals import App
@@ -48,7 +48,7 @@ from rizzpay.api.views import Renderer
 from rizzpay.config import Config
 from rizzpay.core.errors import RizzPayError, Unavailable
 from rizzpay.gateways import catalog
-from rizzpay.infra import envelope, log, stalls
+from rizzpay.infra import envelope, log, metrics, stalls
 from rizzpay.infra.cache import Cache
 from rizzpay.infra.database import Database, Role
 from rizzpay.infra.hsm.client import HsmClient
@@ -62,6 +62,7 @@ from rizzpay.payments.writer import Rendering, Writer
 from rizzpay.webhooks.service import Webhooks
 
 FLUSH_EVERY_S = 60.0  # when keys were last used
+PUBLISH_EVERY_S = 1.0  # figures and the lines of requests
 START_PATIENCE_S = 60.0  # how long a start waits for PostgreSQL and the HSM
 START_RETRY_S = 0.5
 
@@ -90,7 +91,11 @@ class Collaborators:
 
 def create_app(config: Config, parts: Collaborators) -> App:
     """Return the application; opens nothing and starts nothing."""
-    app: App = falcon.App(request_type=ApiRequest, middleware=[Gate(parts.merchants, parts.cache)])
+    app: App = falcon.App(
+        request_type=ApiRequest,
+        response_type=ApiResponse,
+        middleware=[Gate(parts.merchants, parts.cache)],
+    )
     app.req_options.strip_url_path_trailing_slash = False
     refusals.register(app)
     resources = _resources(config, parts)
@@ -107,6 +112,8 @@ def build(config: Config) -> App:
     """
     parts = collaborators(config)
     _every(FLUSH_EVERY_S, parts.merchants.flush_used)
+    _every(PUBLISH_EVERY_S, metrics.publish)
+    _every(PUBLISH_EVERY_S, log.flush)
     _every(envelope.FRESH_S, parts.envelope.reload)
     app = create_app(config, parts)
     gc.collect()

@@ -77,17 +77,17 @@ class Readable(Protocol):
 
 def read(req: falcon.Request) -> bytes:
     """Return the raw body, at most BODY_MAX bytes; raises Refused(body_too_large)."""
+    stream: Readable = req.env["wsgi.input"]
     length = req.content_length
-    if length is None and req.env.get("wsgi.input_terminated"):  # chunked; the server ends it
-        stream: Readable = req.env["wsgi.input"]
-    else:
-        stream = req.bounded_stream
-    if length is not None and length > BODY_MAX:
+    if length is None:  # chunked, where the server ends it, or no body
+        raw = stream.read(BODY_MAX + 1) if req.env.get("wsgi.input_terminated") else b""
+        if len(raw) > BODY_MAX:
+            raise Refused("body_too_large")
+        return raw
+    if length > BODY_MAX:
         raise Refused("body_too_large")
-    raw = stream.read(BODY_MAX + 1)
-    if len(raw) > BODY_MAX:
-        raise Refused("body_too_large")
-    if length is not None and len(raw) < length:
+    raw = stream.read(length)
+    if len(raw) < length:
         raise Refused("malformed_request", "The body ended before its Content-Length.")
     return raw
 
@@ -140,6 +140,8 @@ def dotted(path: tuple[str, ...]) -> str | None:
 
 
 def _require_json(req: falcon.Request) -> None:
+    if req.content_type == "application/json" and "HTTP_CONTENT_ENCODING" not in req.env:
+        return
     media_type, _, options = (req.content_type or "").partition(";")
     charset = options.strip().lower().replace('"', "")
     if (

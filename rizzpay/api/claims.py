@@ -14,6 +14,7 @@ from rizzpay.core.errors import Refused
 from rizzpay.idempotency.model import Claim
 
 HEADER = "Idempotency-Key"
+IN_ENVIRONMENT = "HTTP_IDEMPOTENCY_KEY"
 # Names that a merchant's code may know from elsewhere, by operation: Razorpay's refunds.
 ALIASES = {"createRefund": "X-Refund-Idempotency"}
 KEY = re.compile(r"[A-Za-z0-9_:.\-]{8,255}")
@@ -21,7 +22,7 @@ KEY = re.compile(r"[A-Za-z0-9_:.\-]{8,255}")
 
 def read_key(req: ApiRequest, route: Route) -> str | None:
     """Return the key in plain or quoted form; raises Refused when it is needed and not there."""
-    header = req.get_header(HEADER)
+    header: str | None = req.env.get(IN_ENVIRONMENT)
     if header is None and route.operation in ALIASES:
         header = req.get_header(ALIASES[route.operation])
     if header is not None:

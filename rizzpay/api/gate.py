@@ -10,27 +10,21 @@ from typing import Any
 import falcon
 
 from rizzpay.api import bodies, claims, client, query_string, schemas
-from rizzpay.api.facts import ApiRequest, Facts
+from rizzpay.api.facts import ApiRequest, ApiResponse
 from rizzpay.api.routes import BY_PLACE, Route
 from rizzpay.core import clock, ids, sensitive
 from rizzpay.core.errors import Refused
 from rizzpay.core.secret import Secret
 from rizzpay.infra import log, metrics
 from rizzpay.infra.cache import Cache, Taken
+from rizzpay.infra.log import RequestLine
 from rizzpay.merchants.model import Caller
 from rizzpay.merchants.service import Merchants, Presented
 
-VERSION = "2026-11-21"  # of the API; a date, raised by changes that a client could notice
 REQUEST_ID = re.compile(r"[A-Za-z0-9_\-]{8,64}")
+OWN_REQUEST_ID = re.compile(r"req_[0-9A-Z]{26}")  # HAProxy's and ours: nothing to scrub in it
+OTHER_METHOD = "other"  # one that HTTP does not have
 NOBODY = ("", Secret(""))
-HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "RizzPay-Version": VERSION,
-}
 
 
 class Gate:
@@ -40,18 +34,16 @@ class Gate:
         """Keep who knows the keys and who counts the requests."""
         self._merchants = merchants
         self._cache = cache
-        self._log = log.get(__name__)
 
-    def process_request(self, req: ApiRequest, resp: falcon.Response) -> None:
-        """Give the request its id and the answer its headers, before anything can fail."""
-        req.facts.started_s = clock.monotonic_s()
-        req.facts.request_id = _request_id(req.get_header("X-Request-Id"))
-        req.facts.address = client.address(req.env)
-        resp.set_headers(HEADERS)
-        resp.set_header("X-Request-Id", req.facts.request_id)
+    def process_request(self, req: ApiRequest, resp: ApiResponse) -> None:
+        """Give the request its id, before anything can fail."""
+        facts = req.facts
+        facts.started_s = clock.monotonic_s()
+        facts.request_id = _request_id(req.env.get("HTTP_X_REQUEST_ID"))
+        resp.add_own_headers({"x-request-id": facts.request_id})
 
     def process_resource(
-        self, req: ApiRequest, resp: falcon.Response, _: object, __: dict[str, Any]
+        self, req: ApiRequest, resp: ApiResponse, _: object, __: dict[str, Any]
     ) -> None:
         """Let the request through to its resource, or raise Refused."""
         route = BY_PLACE.get((req.uri_template or "", req.method))
@@ -73,7 +65,7 @@ class Gate:
     def process_response(
         self,
         req: ApiRequest,
-        resp: falcon.Response,
+        resp: ApiResponse,
         _: object,
         __: bool,  # noqa: FBT001 - falcon passes it by position
         /,
@@ -82,22 +74,35 @@ class Gate:
         facts = req.facts
         taken_s = clock.monotonic_s() - facts.started_s
         status = resp.status_code
+        method = req.method if req.method in falcon.HTTP_METHODS else OTHER_METHOD
         template = req.uri_template or "none"
-        metrics.REQUESTS.labels(req.method, template, str(status)).observe(taken_s)
+        metrics.REQUESTS.labels(method, template, str(status)).observe(taken_s)
         if facts.error_code:
             metrics.REFUSED.labels(facts.error_code).inc()
-        self._log.info("request.finished", **_line(req, facts, status, taken_s))
+        log.request_finished(
+            RequestLine(
+                method,
+                template,
+                status,
+                round(taken_s * 1000, 3),
+                _request_id_to_log(facts.request_id),
+                clock.now(),
+                facts.caller.tenant.merchant_id if facts.caller is not None else "",
+                facts.caller.key_id if facts.caller is not None else "",
+                facts.error_code,
+            )
+        )
 
     def _authenticate(self, req: ApiRequest) -> Caller:
-        key_id, secret = client.credentials(req.get_header("Authorization")) or NOBODY
-        presented = Presented(key_id, secret, req.facts.address)
+        key_id, secret = client.credentials(req.env.get("HTTP_AUTHORIZATION")) or NOBODY
+        presented = Presented(key_id, secret, req.address)
         return self._merchants.authenticate(presented, clock.now())
 
-    def _limit(self, caller: Caller, resp: falcon.Response) -> None:
+    def _limit(self, caller: Caller, resp: ApiResponse) -> None:
         mode = "live" if caller.tenant.livemode else "test"
         per_minute = caller.merchant.requests_per_minute
         taken = self._cache.take(f"{caller.tenant.merchant_id}:{mode}", per_minute)
-        resp.set_headers(_limit_headers(taken))
+        resp.add_own_headers(_limit_headers(taken))
         if not taken.allowed:
             metrics.RATE_LIMITED.labels(caller.merchant.tier).inc()
             raise Refused("rate_limited", extra={"retry_after_s": taken.retry_after_s})
@@ -112,33 +117,25 @@ def _may(caller: Caller, route: Route) -> None:
 
 
 def _request_id(wanted: str | None) -> str:
-    if wanted and REQUEST_ID.fullmatch(wanted) and not sensitive.has_card_number(wanted):
+    if (
+        wanted
+        and REQUEST_ID.fullmatch(wanted)
+        and not (sensitive.may_be_card_data(wanted) and sensitive.has_card_number(wanted))
+    ):
         return wanted
     return ids.new_id("request", clock.now())
+
+
+def _request_id_to_log(known: str) -> str:
+    """Return an id as it may be logged; what a client chose could be anybody's phone number."""
+    return known if OWN_REQUEST_ID.fullmatch(known) else str(log.scrubbed(known))
 
 
 def _limit_headers(taken: Taken) -> dict[str, str]:
     """Return the headers of draft-ietf-httpapi-ratelimit-headers-07."""
     return {
-        "RateLimit-Limit": str(taken.limit),
-        "RateLimit-Remaining": str(taken.remaining),
-        "RateLimit-Reset": str(taken.reset_s),
-        "RateLimit-Policy": f"{taken.limit};w=60",
+        "ratelimit-limit": str(taken.limit),
+        "ratelimit-remaining": str(taken.remaining),
+        "ratelimit-reset": str(taken.reset_s),
+        "ratelimit-policy": f"{taken.limit};w=60",
     }
-
-
-def _line(req: ApiRequest, facts: Facts, status: int, taken_s: float) -> dict[str, Any]:
-    """Return what the access log says: never a body, a query string or an address of a person."""
-    line: dict[str, Any] = {
-        "method": req.method,
-        "route": req.uri_template or "none",
-        "status": status,
-        "duration_ms": round(taken_s * 1000, 3),
-        "request_id": facts.request_id,
-    }
-    if facts.caller is not None:
-        line["merchant"] = facts.caller.tenant.merchant_id
-        line["key"] = facts.caller.key_id
-    if facts.error_code:
-        line["code"] = facts.error_code
-    return line

@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from rizzpay.api import objects
 from rizzpay.api.catalog import CATALOG
-from rizzpay.api.gate import VERSION
+from rizzpay.api.facts import VERSION
 from rizzpay.api.problems import ErrorAnswer
 from rizzpay.api.routes import ROUTES, Route
 

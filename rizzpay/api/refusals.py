@@ -6,7 +6,7 @@ import falcon
 
 from rizzpay.api.answers import send_error
 from rizzpay.api.catalog import CATALOG
-from rizzpay.api.facts import ApiRequest
+from rizzpay.api.facts import ApiRequest, ApiResponse
 from rizzpay.core.errors import Refused, Unavailable
 from rizzpay.infra import log, metrics
 
@@ -18,7 +18,7 @@ BY_STATUS = {
     415: "unsupported_media_type",
 }
 
-App = falcon.App[ApiRequest, falcon.Response]
+App = falcon.App[ApiRequest, ApiResponse]
 
 
 def register(app: App) -> None:

@@ -5,6 +5,7 @@ further than this layer: intake.py makes the domain's types of them. `check` is 
 its messages say what is expected and never what was sent.
 """
 
+import functools
 import re
 import types
 import typing
@@ -267,10 +268,7 @@ def check(value: dict[str, Any], wanted: type[Body]) -> Body:
 
 def check_query(values: dict[str, list[str]], wanted: type[Body]) -> Body:
     """Return the struct of a query string; texts become integers and booleans where they are."""
-    hints = typing.get_type_hints(wanted)
-    kinds = {
-        field.encode_name: _plain(hints[field.name]) for field in msgspec.structs.fields(wanted)
-    }
+    kinds = _kinds(wanted)
     parsed: dict[str, Any] = {}
     for name, found in values.items():
         kind = kinds.get(name, str)
@@ -280,6 +278,15 @@ def check_query(values: dict[str, list[str]], wanted: type[Body]) -> Body:
             )
         parsed[name] = found if kind is list else _scalar(found[0], kind)
     return check(parsed, wanted)
+
+
+@functools.cache
+def _kinds(wanted: type[msgspec.Struct]) -> dict[str, type]:
+    """Return what each parameter of a query is written as."""
+    hints = typing.get_type_hints(wanted)
+    return {
+        field.encode_name: _plain(hints[field.name]) for field in msgspec.structs.fields(wanted)
+    }
 
 
 def _plain(hint: Any) -> type:

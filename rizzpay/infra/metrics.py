@@ -2,7 +2,8 @@
 
 The process that starts us sets PROMETHEUS_MULTIPROC_DIR to an empty directory that API workers
 and the worker share; each process writes its own files there and any of them can render the sum.
-Without it the figures are those of one process, as in tests. No label holds a merchant, a
+Without it the figures are those of one process, as in tests. What is counted at every request is
+a tally (tallies.py), which `publish` carries over about once a second. No label holds a merchant, a
 payment or a client's text. The figures that need the database are set by the worker.
 """
 
@@ -23,8 +24,10 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from rizzpay.infra import tallies
 from rizzpay.infra.database import PoolStats
 from rizzpay.infra.jobs import Backlog
+from rizzpay.infra.tallies import publish as publish  # noqa: PLC0414 - others take it from here
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SINGLE = values.MutexValue  # what prometheus_client uses when it has no shared directory
@@ -33,47 +36,63 @@ SINGLE = values.MutexValue  # what prometheus_client uses when it has no shared 
 LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 STALL_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
-PAYMENTS = Counter(
-    "rizzpay_payment",
-    "Answers of the gateways to requests for money",
-    ["gateway", "method", "outcome", "reason"],
+PAYMENTS = tallies.counts(
+    Counter(
+        "rizzpay_payment",
+        "Answers of the gateways to requests for money",
+        ["gateway", "method", "outcome", "reason"],
+    )
 )
-REQUESTS = Histogram(
-    "rizzpay_request_seconds",
-    "Duration of API requests",
-    ["method", "route", "status"],
-    buckets=LATENCY_BUCKETS,
+REQUESTS = tallies.spreads(
+    Histogram(
+        "rizzpay_request_seconds",
+        "Duration of API requests",
+        ["method", "route", "status"],
+        buckets=LATENCY_BUCKETS,
+    )
 )
-RATE_LIMITED = Counter("rizzpay_rate_limited", "Requests refused with 429", ["tier"])
-CACHE_FALLBACK = Counter("rizzpay_cache_fallback", "Decisions taken without the cache")
-REFUSED = Counter("rizzpay_refused", "Refusals by code", ["code"])
+RATE_LIMITED = tallies.counts(
+    Counter("rizzpay_rate_limited", "Requests refused with 429", ["tier"])
+)
+CACHE_FALLBACK = tallies.Count(
+    Counter("rizzpay_cache_fallback", "Decisions taken without the cache")
+)
+REFUSED = tallies.counts(Counter("rizzpay_refused", "Refusals by code", ["code"]))
 ERRORS = Counter("rizzpay_internal_error", "Requests that ended in a bug", ["route"])
-STALLS = Histogram(
-    "rizzpay_hub_stall_seconds",
-    "How long the event loop did not run, without the time it waited for a core",
-    buckets=STALL_BUCKETS,
+STALLS = tallies.Spread(
+    Histogram(
+        "rizzpay_hub_stall_seconds",
+        "How long the event loop did not run, without the time it waited for a core",
+        buckets=STALL_BUCKETS,
+    )
 )
 STALL_MAX = Gauge(
     "rizzpay_hub_stall_seconds_max",
     "The longest stall of any process since it started",
     multiprocess_mode="max",
 )
-WRITER_BATCH = Histogram(
-    "rizzpay_writer_batch_items",
-    "Writes that one commit carried",
-    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+WRITER_BATCH = tallies.Spread(
+    Histogram(
+        "rizzpay_writer_batch_items",
+        "Writes that one commit carried",
+        buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+    )
 )
-GROUP_ITEMS = Histogram(
-    "rizzpay_group_commit_items",
-    "Writes that one commit carried: payments, callbacks",
-    ["group"],
-    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+GROUP_ITEMS = tallies.spreads(
+    Histogram(
+        "rizzpay_group_commit_items",
+        "Writes that one commit carried: payments, callbacks",
+        ["group"],
+        buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+    )
 )
-GROUP_WAIT = Histogram(
-    "rizzpay_group_commit_wait_seconds",
-    "How long the first write of a group waited for its turn",
-    ["group"],
-    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0),
+GROUP_WAIT = tallies.spreads(
+    Histogram(
+        "rizzpay_group_commit_wait_seconds",
+        "How long the first write of a group waited for its turn",
+        ["group"],
+        buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0),
+    )
 )
 POOL = Gauge(
     "rizzpay_database_pool",
@@ -87,6 +106,16 @@ JOBS_OLDEST = Gauge(
     "rizzpay_jobs_oldest_seconds",
     "Age of the oldest job that is due",
     ["kind"],
+    multiprocess_mode="mostrecent",
+)
+CALLBACKS_WAITING = Gauge(
+    "rizzpay_callbacks_waiting",
+    "Callbacks of gateways that are stored and not yet applied",
+    multiprocess_mode="mostrecent",
+)
+CALLBACK_LAG = Gauge(
+    "rizzpay_callback_lag_seconds",
+    "Age of the oldest callback that is not yet applied",
     multiprocess_mode="mostrecent",
 )
 OPEN = Gauge(
@@ -152,7 +181,8 @@ def directory_of(run_dir: Path) -> Path:
 
 
 def render(directory: Path) -> bytes:
-    """Return all figures of all processes that share `directory`, as text."""
+    """Return all figures of all processes that share `directory`, as text; a second old at most."""
+    publish()
     if values.ValueClass is SINGLE:
         return generate_latest(REGISTRY)
     _bury_the_dead(directory)

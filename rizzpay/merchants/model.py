@@ -1,5 +1,6 @@
 """A merchant, a key's rights and who is calling: values only."""
 
+import functools
 import ipaddress
 from dataclasses import dataclass
 from datetime import datetime
@@ -126,6 +127,7 @@ def requests_per_minute(tier: str, wanted: int | None) -> int | None:
     return TIERS.get(tier, wanted)
 
 
+@functools.lru_cache(maxsize=4096)  # clients come again
 def parse_address(text: str | None) -> Address | None:
     """Return an IP address, an IPv4 address in IPv6 clothes as IPv4; None for anything else."""
     try:

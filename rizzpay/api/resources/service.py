@@ -47,7 +47,7 @@ class MetricsResource:
 
     def on_get(self, req: ApiRequest, resp: falcon.Response) -> None:
         """Return the figures to the operator's network."""
-        if not is_within(req.facts.address, self._networks):
+        if not is_within(req.address, self._networks):
             raise Refused("management_only")
         resp.content_type = metrics.CONTENT_TYPE
         resp.data = metrics.render(self._directory)
