@@ -1,33 +1,32 @@
-"""The worker: everything that is not a request. It leases jobs and keeps the periodic tasks.
+"""The worker: everything that is not a request. It does jobs and keeps the periodic tasks.
 
-`HANDLERS` says who does what; there is no other registration. A handler is at-least-once and
-opens its own transactions; when it fails, its job comes back later and the failure is logged and
-counted. This is one of the two loops of RizzPay that catch everything.
+`HANDLERS` and `BATCH_HANDLERS` say who does what, one job or a set at a time; there is no other
+registration. Both are at-least-once and open their own transactions; infra.job_loop leases the
+jobs and takes the verdicts. Any number of workers may run side by side.
 """
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import gevent
-from gevent.event import Event
-from gevent.pool import Pool
 
 from rizzpay.api.views import Renderer
 from rizzpay.audit import service as audit
 from rizzpay.config import Config
 from rizzpay.core import clock
-from rizzpay.core.errors import RizzPayError
 from rizzpay.gateways import catalog
-from rizzpay.gateways.port import BadCallback
+from rizzpay.gateways.port import BadCallback, Callback
 from rizzpay.idempotency import service as idempotency
 from rizzpay.infra import envelope, jobs, log, metrics, partitions
 from rizzpay.infra.database import Database, Role
 from rizzpay.infra.hsm.client import HsmClient
 from rizzpay.infra.http_client import HttpClient
-from rizzpay.infra.jobs import Done, Job, Verdict
+from rizzpay.infra.job_loop import CONCURRENCY, JobLoop
+from rizzpay.infra.jobs import Job, Settled, Verdict
 from rizzpay.ledger import service as ledger
 from rizzpay.payments import resolving
 from rizzpay.payments.asking import Asker
@@ -38,13 +37,6 @@ from rizzpay.payments.service import Payments
 from rizzpay.payments.writer import Rendering, Writer
 from rizzpay.webhooks import inbound
 from rizzpay.webhooks.service import Webhooks
-
-CONCURRENCY = 32
-LEASE_S = 120.0  # longer than any handler: a webhook may take its whole time-out
-POLL_IDLE_S = 0.2
-POLL_BUSY_S = 0.02
-BACKOFF_MAX_S = 3600
-STOP_PATIENCE_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,22 +95,37 @@ def clocks(config: Config) -> Clocks:
     )
 
 
-def apply_callback(parts: Parts, job: Job) -> Verdict:
-    """Read a stored callback again with its gateway's keys and apply it."""
+def apply_callbacks(parts: Parts, leased: list[Job]) -> list[Settled | Exception]:
+    """Read stored callbacks again with their gateways' keys, apply them and finish their jobs."""
+    numbers = [int(job.key) for job in leased]
     with parts.database.transaction() as conn:
-        stored = inbound.load(conn, parts.envelope, int(job.key))
-    if stored is None or stored.applied_at is not None:
-        return Done()
-    gateway = parts.gateways.get(stored.gateway)
-    try:
-        callback = gateway.connector.read_callback(stored.headers, stored.body, stored.received_at)
-    except BadCallback as error:
-        result = f"unreadable: {error}"
-    else:
-        result = parts.resolver.apply_callback(callback)
-    with parts.database.transaction() as conn:
-        inbound.mark_applied(conn, int(job.key), result, clock.now())
-    return Done()
+        kept = inbound.load_all(conn, parts.envelope, numbers)
+    results: dict[int, str | Exception] = {}
+    readable: dict[int, Callback] = {}
+    for number in numbers:
+        stored = kept.get(number)
+        if isinstance(stored, Exception):
+            results[number] = stored
+        elif stored is not None and stored.applied_at is None:
+            try:
+                readable[number] = _read(parts, stored)
+            except BadCallback as error:
+                results[number] = f"unreadable: {error}"
+            except Exception as error:  # noqa: BLE001 - not its neighbours' matter
+                results[number] = error
+    applied = parts.resolver.apply_callbacks(list(readable.values()))
+    results.update(zip(readable, applied, strict=True))
+    told = {number: text for number, text in results.items() if isinstance(text, str)}
+    failed = {number: error for number, error in results.items() if isinstance(error, Exception)}
+    with parts.database.pipelined() as conn:
+        inbound.mark_all(conn, told, clock.now())
+        jobs.finish(conn, *[job for job in leased if int(job.key) not in failed])
+    return [failed.get(number, Settled()) for number in numbers]
+
+
+def _read(parts: Parts, stored: inbound.StoredCallback) -> Callback:
+    connector = parts.gateways.get(stored.gateway).connector
+    return connector.read_callback(stored.headers, stored.body, stored.received_at)
 
 
 HANDLERS: dict[str, Callable[[Parts, Job], Verdict]] = {
@@ -127,79 +134,45 @@ HANDLERS: dict[str, Callable[[Parts, Job], Verdict]] = {
     "refund.send": lambda parts, job: parts.resolver.send_refund(job),
     "payment.expire": lambda parts, job: parts.resolver.expire_payment(job),
     "authorization.expire": lambda parts, job: parts.resolver.expire_authorization(job),
-    "callback.apply": apply_callback,
-    "webhook.fan_out": lambda parts, job: parts.webhooks.fan_out(job, clock.now()),
     "webhook.deliver": lambda parts, job: parts.webhooks.deliver(job, clock.now()),
+}
+BATCH_HANDLERS: dict[str, Callable[[Parts, list[Job]], Sequence[Verdict | Settled | Exception]]] = {
+    "callback.apply": apply_callbacks,
+    "webhook.fan_out": lambda parts, leased: parts.webhooks.fan_out_all(leased, clock.now()),
 }
 
 
 class Worker:
-    """Leases jobs and runs them in greenlets until it is told to stop."""
+    """Does jobs and keeps the periodic tasks until it is told to stop."""
 
     def __init__(self, parts: Parts) -> None:
         """Prepare; `run` starts."""
         self.parts = parts
-        self._pool = Pool(CONCURRENCY)
-        self._stop = Event()
+        self._loop = JobLoop(
+            parts.database,
+            {kind: partial(handle, parts) for kind, handle in HANDLERS.items()},
+            {kind: partial(handle, parts) for kind, handle in BATCH_HANDLERS.items()},
+        )
         self._unsigned = 0  # rows that this process sealed since the last checkpoint
 
     def stop(self) -> None:
         """Finish what runs and lease nothing more."""
-        self._stop.set()
+        self._loop.stop()
 
     def run(self) -> None:
         """Work until stopped."""
         tasks = [gevent.spawn(self._repeat, *task) for task in self._tasks()]
         log.get(__name__).info("worker.ready", concurrency=CONCURRENCY)
-        while not self._stop.is_set():
-            try:
-                found = self._lease()
-            except RizzPayError as error:
-                log.get(__name__).warning("worker.lease_failed", error=str(error))
-                found = 0
-                self._stop.wait(1.0)
-            self._stop.wait(POLL_BUSY_S if found else POLL_IDLE_S)
+        self._loop.run()
         gevent.killall(tasks)
-        self._pool.join(timeout=STOP_PATIENCE_S)
         log.get(__name__).info("worker.stopped")
-
-    def _lease(self) -> int:
-        free = self._pool.free_count()
-        if free == 0:
-            return 1
-        with self.parts.database.transaction() as conn:
-            leased = jobs.lease(conn, clock.now(), free, LEASE_S)
-        for job in leased:
-            self._pool.spawn(self._run_one, job)
-        return len(leased)
-
-    def _run_one(self, job: Job) -> None:
-        try:
-            verdict = HANDLERS[job.kind](self.parts, job)
-            self._settle(job, verdict)
-            metrics.JOBS.labels(job.kind, "done" if isinstance(verdict, Done) else "again").inc()
-        except Exception as error:  # noqa: BLE001 - the worker's loop: log, count, try later
-            metrics.JOBS.labels(job.kind, "failed").inc()
-            log.get(__name__).exception("job.failed", kind=job.kind, key=job.key)
-            wait_s = min(2**job.attempts, BACKOFF_MAX_S)
-            again = jobs.Again(clock.now() + timedelta(seconds=wait_s), type(error).__name__)
-            try:
-                self._settle(job, again)
-            except RizzPayError:  # the lease runs out by itself
-                log.get(__name__).warning("job.not_given_back", kind=job.kind, key=job.key)
-
-    def _settle(self, job: Job, verdict: Verdict) -> None:
-        with self.parts.database.transaction() as conn:
-            if isinstance(verdict, Done):
-                jobs.finish(conn, job)
-            else:
-                jobs.retry(conn, job, verdict.run_at, verdict.note)
 
     def _tasks(self) -> list[tuple[float, Callable[[], None]]]:
         settings = self.parts.config
         return [
             (settings.audit.seal_every_s, self._seal),
             (settings.audit.checkpoint_every_s, self._checkpoint),
+            (1.0, metrics.publish),
             (10.0, self._measure),
             (envelope.FRESH_S, self.parts.envelope.reload),
             (300.0, self._prove),
@@ -232,10 +205,13 @@ class Worker:
     def _measure(self) -> None:
         now = clock.now()
         with self.parts.database.transaction() as conn:
-            backlog = jobs.backlog(conn, now)
+            backlog = jobs.backlog(conn, [*HANDLERS, *BATCH_HANDLERS], now)
+            lag = inbound.lag(conn, now)
             matters = resolving.open_matters(conn)
         trail = audit.status(self.parts.database, now)
         metrics.backlog(backlog, now)
+        metrics.CALLBACKS_WAITING.set(lag.waiting)
+        metrics.CALLBACK_LAG.set(lag.oldest_s)
         metrics.AUDIT_UNSEALED.set(trail.unsealed)
         metrics.AUDIT_UNSEALED_AGE.set(trail.oldest_unsealed_s or 0)
         metrics.OPEN.labels("payments_unknown").set(matters.payments_unknown)

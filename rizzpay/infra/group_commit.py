@@ -6,12 +6,12 @@ There is no timer: an item that arrives alone is written alone, at once; while o
 committed the next one gathers. Items are written in the order in which they came.
 
 One bad item never fails its neighbours: when a set fails, its halves are tried apart until what is
-bad stands alone. A set that the database broke off for another transaction's sake is tried again
-as it is. When the database cannot be reached, or nobody knows whether it committed, nothing is
-tried again: every waiter of that set is told. Whoever submitted an item may be killed; the item is
-written all the same.
+bad stands alone. A set that the database broke off for another transaction's sake, or whose
+connection turned out to be stale, is tried again as it is. When the database cannot be reached, or
+nobody knows whether it committed, nothing is tried again: every waiter of that set is told.
+Whoever submitted an item may be killed; the item is written all the same.
 
-Not for threads: everybody belongs to the hub of the thread that made the group.
+Not for threads: everybody belongs to the hub of the thread that hands in the first item.
 """
 
 from collections import deque
@@ -26,9 +26,10 @@ from gevent.hub import Waiter, get_hub
 
 from rizzpay.core.errors import Unavailable
 from rizzpay.infra import log, metrics
-from rizzpay.infra.database import CONFLICTS
+from rizzpay.infra.database import CONFLICTS, Severed
 
 CONFLICT_TRIES = 3
+STALE_TRIES = 64  # more than a pool has connections: after a restart of the server all are stale
 CLOSE_PATIENCE_S = 10.0
 
 Item = TypeVar("Item")
@@ -55,7 +56,7 @@ class GroupCommit(Generic[Item, Result]):
         *,
         together: bool = True,
     ) -> None:
-        """Start the writing greenlet.
+        """Keep the parts; the first item starts the writing greenlet.
 
         `write` takes 1 to `most` items and returns, after its commit, one result or exception for
         each, in order; an exception that it raises means that nothing of the set was written.
@@ -70,7 +71,7 @@ class GroupCommit(Generic[Item, Result]):
         self._closed = False
         self._items = metrics.GROUP_ITEMS.labels(name)
         self._wait = metrics.GROUP_WAIT.labels(name)
-        self._loop = gevent.spawn(self._run)
+        self._loop: gevent.Greenlet[..., None] | None = None
 
     def submit(self, item: Item) -> Result:
         """Hand in an item, wait for its commit and return what came of it, or raise that."""
@@ -91,8 +92,9 @@ class GroupCommit(Generic[Item, Result]):
         """Write what waits, then stop; `submit` raises Unavailable from now on."""
         self._closed = True
         self._bell.set()
-        self._loop.join(CLOSE_PATIENCE_S)
-        self._loop.kill()
+        if self._loop is not None:
+            self._loop.join(CLOSE_PATIENCE_S)
+            self._loop.kill()
         left = list(self._queue)
         self._queue.clear()
         _answer(left, [Unavailable("service", "shutting down")] * len(left))
@@ -103,6 +105,8 @@ class GroupCommit(Generic[Item, Result]):
         place = _Place(item, perf_counter())
         if self._together:
             self._queue.append(place)
+            if self._loop is None:
+                self._loop = gevent.spawn(self._run)
             if not self._bell.is_set():
                 self._bell.set()
         else:
@@ -121,32 +125,44 @@ class GroupCommit(Generic[Item, Result]):
         self._items.observe(len(places))
         self._wait.observe(perf_counter() - places[0].came_s)
         try:
-            results = self._written([place.item for place in places])
+            results = apart(self._write, [place.item for place in places])
         except BaseException:  # we are being killed: nobody may wait for ever
             _answer(places, [Unavailable("service", "shutting down")] * len(places))
             raise
         _answer(places, results)
 
-    def _written(self, items: list[Item]) -> Sequence[Result | Exception]:
-        """Write items as one set; if the set is refused, its halves, down to single items."""
-        try:
-            return self._try(items)
-        except Unavailable as error:
-            return [error] * len(items)
-        except Exception as error:  # noqa: BLE001 - one of the loops: every waiter is told
-            log.get(__name__).warning("group.failed", error=type(error).__name__, items=len(items))
-            if len(items) == 1:
-                return [error]
-        half = len(items) // 2
-        return [*self._written(items[:half]), *self._written(items[half:])]
 
-    def _try(self, items: list[Item]) -> Sequence[Result | Exception]:
-        for _ in range(CONFLICT_TRIES - 1):
-            try:
-                return self._write(items)
-            except CONFLICTS:
-                continue
-        return self._write(items)
+def apart(
+    write: Callable[[list[Item]], Sequence[Result | Exception]], items: list[Item]
+) -> Sequence[Result | Exception]:
+    """Do items as one set; if the set fails, its halves, down to single items. Never raises."""
+    try:
+        return _tried(write, items)
+    except Unavailable as error:
+        return [error] * len(items)
+    except Exception as error:  # noqa: BLE001 - one of the loops: every waiter is told
+        log.get(__name__).warning("group.failed", error=type(error).__name__, items=len(items))
+        if len(items) == 1:
+            return [error]
+    half = len(items) // 2
+    return [*apart(write, items[:half]), *apart(write, items[half:])]
+
+
+def _tried(
+    write: Callable[[list[Item]], Sequence[Result | Exception]], items: list[Item]
+) -> Sequence[Result | Exception]:
+    conflicts = stale = 0
+    while True:
+        try:
+            return write(items)
+        except CONFLICTS:
+            conflicts += 1
+            if conflicts == CONFLICT_TRIES:
+                raise
+        except Severed:
+            stale += 1
+            if stale == STALE_TRIES:
+                raise
 
 
 def _answer(places: Sequence[_Place], results: Sequence[Any]) -> None:

@@ -2,23 +2,31 @@
 
 At least once, under a lease with a fencing token: a worker that lost its lease cannot finish a
 job that another one has taken over. (kind, key) is unique, so asking twice is asking once.
+
+Each kind is a queue of its own (index jobs_due): what waits for a slow receiver of webhooks never
+stands in front of money. Everything here works on sets; rows are locked in order of kind and key.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from psycopg.types.json import Jsonb
+import msgspec
 
 from rizzpay.core.tenant import Tenant
+from rizzpay.infra import arrays
 from rizzpay.infra.database import Connection
+
+COUNT_MAX = 100_000  # jobs of one kind that the backlog counts; beyond that it says this number
+NOTE_CHARACTERS = 500
+NO_PAYLOAD = b"{}"
 
 ENQUEUE = """
 INSERT INTO rizzpay.jobs (kind, key, merchant_id, livemode, payload, run_at)
 SELECT kind, key, merchant_id, livemode, payload, run_at
-FROM unnest(%(kinds)s::text[], %(keys)s::text[], %(merchant_ids)s::text[], %(livemodes)s::boolean[],
-            %(payloads)s::jsonb[], %(run_ats)s::timestamptz[])
+FROM unnest(%(kinds)b::text[], %(keys)b::text[], %(merchant_ids)b::text[], %(livemodes)b::boolean[],
+            %(payloads)b::jsonb[], %(run_ats)b::timestamptz[])
      AS wanted (kind, key, merchant_id, livemode, payload, run_at)
 ORDER BY kind, key
 ON CONFLICT (kind, key) DO UPDATE
@@ -26,45 +34,62 @@ SET run_at = excluded.run_at, payload = excluded.payload, attempts = 0,
     lease_token = rizzpay.jobs.lease_token + 1, lease_until = NULL, last_error = NULL
 """
 
-# Without ON CONFLICT: row-level security lets the API write a job that is nobody's, but a
-# statement that might replace one would have to see it.
-ADD_UNOWNED = """
-INSERT INTO rizzpay.jobs (kind, key, run_at) VALUES (%(kind)s, %(key)s, %(run_at)s)
-"""
-
 CANCEL = """
 DELETE FROM rizzpay.jobs
 WHERE id IN (
     SELECT job.id FROM rizzpay.jobs AS job
-    JOIN unnest(%(kinds)s::text[], %(keys)s::text[]) AS gone (kind, key)
+    JOIN unnest(%(kinds)b::text[], %(keys)b::text[]) AS gone (kind, key)
       ON job.kind = gone.kind AND job.key = gone.key
     ORDER BY job.kind, job.key
     FOR UPDATE OF job
 )
 """
 
+# The array makes it two steps: pick by the index of due jobs, then change by primary key. As a
+# join, the planner may think that a large part of the table is due, and read all of it.
 LEASE = """
 UPDATE rizzpay.jobs
 SET lease_token = lease_token + 1, lease_until = %(lease_until)s, attempts = attempts + 1
-WHERE id IN (
-    SELECT id FROM rizzpay.jobs
-    WHERE run_at <= %(now)s AND (lease_until IS NULL OR lease_until < %(now)s)
-    ORDER BY run_at, id
-    LIMIT %(limit)s
-    FOR UPDATE SKIP LOCKED
-)
-RETURNING id, kind, key, merchant_id, livemode, payload, attempts, lease_token
+WHERE id = ANY (ARRAY(
+    SELECT due.id
+    FROM unnest(%(kinds)b::text[], %(limits)b::integer[]) AS queue (kind, most)
+    CROSS JOIN LATERAL (
+        SELECT id FROM rizzpay.jobs AS job
+        WHERE job.kind = queue.kind AND job.run_at <= %(now)s
+          AND (job.lease_until IS NULL OR job.lease_until < %(now)s)
+        ORDER BY job.run_at, job.id
+        LIMIT queue.most
+        FOR UPDATE SKIP LOCKED
+    ) AS due
+))
+RETURNING id, kind, key, merchant_id, livemode, nullif(payload, '{}'), attempts, lease_token
 """
 
-FINISH = "DELETE FROM rizzpay.jobs WHERE id = %(id)s AND lease_token = %(lease_token)s"
+FINISH = """
+DELETE FROM rizzpay.jobs AS job
+USING unnest(%(ids)b::bigint[], %(tokens)b::bigint[]) AS mine (id, token)
+WHERE job.id = mine.id AND job.lease_token = mine.token
+"""
 
 RETRY = """
-UPDATE rizzpay.jobs SET run_at = %(run_at)s, lease_until = NULL, last_error = %(error)s
-WHERE id = %(id)s AND lease_token = %(lease_token)s
+UPDATE rizzpay.jobs AS job
+SET run_at = mine.run_at, lease_until = NULL, last_error = mine.note
+FROM unnest(%(ids)b::bigint[], %(tokens)b::bigint[], %(run_ats)b::timestamptz[],
+            %(notes)b::text[]) AS mine (id, token, run_at, note)
+WHERE job.id = mine.id AND job.lease_token = mine.token
 """
 
 DUE = """
-SELECT kind, count(*), min(run_at) FROM rizzpay.jobs WHERE run_at <= %(now)s GROUP BY kind
+SELECT queue.kind, due.count, due.oldest
+FROM unnest(%(kinds)b::text[]) AS queue (kind)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS count, min(run_at) AS oldest
+    FROM (SELECT run_at FROM rizzpay.jobs AS job
+          WHERE job.kind = queue.kind AND job.run_at <= %(now)s
+          ORDER BY job.run_at
+          LIMIT %(most)s) AS counted
+) AS due
+WHERE due.count > 0
 """
 
 
@@ -105,12 +130,17 @@ class Again:
     note: str
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The handler of a set has finished the job itself, in the transaction of its own writes."""
+
+
 Verdict = Done | Again
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Due jobs of one kind and since when the oldest waits."""
+    """Due jobs of one kind, COUNT_MAX at most, and since when the oldest waits."""
 
     kind: str
     count: int
@@ -123,45 +153,56 @@ def enqueue(conn: Connection, jobs: Sequence[NewJob]) -> None:
     if not wanted:
         return
     rows = list(wanted.values())
+    tenants = [job.tenant for job in rows]
     conn.execute(
         ENQUEUE,
         {
-            "kinds": [job.kind for job in rows],
-            "keys": [job.key for job in rows],
-            "merchant_ids": [job.tenant.merchant_id if job.tenant else None for job in rows],
-            "livemodes": [job.tenant.livemode if job.tenant else None for job in rows],
-            "payloads": [Jsonb(job.payload) for job in rows],
-            "run_ats": [job.run_at for job in rows],
+            "kinds": arrays.text([job.kind for job in rows]),
+            "keys": arrays.text([job.key for job in rows]),
+            "merchant_ids": arrays.text([one.merchant_id if one else None for one in tenants]),
+            "livemodes": arrays.boolean([one.livemode if one else None for one in tenants]),
+            "payloads": arrays.jsonb(
+                [msgspec.json.encode(job.payload) if job.payload else NO_PAYLOAD for job in rows]
+            ),
+            "run_ats": arrays.timestamptz([job.run_at for job in rows]),
         },
     )
-
-
-def add_unowned(conn: Connection, kind: str, key: str, run_at: datetime) -> None:
-    """Add a job that belongs to no merchant, under a key that was never used before."""
-    conn.execute(ADD_UNOWNED, {"kind": kind, "key": key, "run_at": run_at})
 
 
 def cancel(conn: Connection, wanted: Sequence[tuple[str, str]]) -> None:
     """Remove jobs by (kind, key); those that are not there are no error."""
     if wanted:
         conn.execute(
-            CANCEL, {"kinds": [kind for kind, _ in wanted], "keys": [key for _, key in wanted]}
+            CANCEL,
+            {
+                "kinds": arrays.text([kind for kind, _ in wanted]),
+                "keys": arrays.text([key for _, key in wanted]),
+            },
         )
 
 
-def lease(conn: Connection, now: datetime, limit: int, lease_s: float) -> list[Job]:
-    """Take up to `limit` due jobs for `lease_s` seconds."""
+def lease(conn: Connection, now: datetime, limits: Mapping[str, int], lease_s: float) -> list[Job]:
+    """Take due jobs for `lease_s` seconds, of each kind up to its limit; the oldest come first.
+
+    Jobs that another worker is just taking are passed over.
+    """
     rows = conn.execute(
         LEASE,
-        {"now": now, "limit": limit, "lease_until": now + timedelta(seconds=lease_s)},
+        {
+            "now": now,
+            "kinds": arrays.text(list(limits)),
+            "limits": arrays.integer(list(limits.values())),
+            "lease_until": now + timedelta(seconds=lease_s),
+        },
     ).fetchall()
+    rows.sort()
     return [
         Job(
             id=row[0],
             kind=row[1],
             key=row[2],
             tenant=Tenant(row[3], row[4]) if row[3] is not None else None,
-            payload=row[5],
+            payload=row[5] or {},
             attempts=row[6],
             lease_token=row[7],
         )
@@ -169,22 +210,39 @@ def lease(conn: Connection, now: datetime, limit: int, lease_s: float) -> list[J
     ]
 
 
-def finish(conn: Connection, job: Job) -> bool:
-    """Remove a job; False when the lease was lost or the job was asked for again meanwhile."""
-    cursor = conn.execute(FINISH, {"id": job.id, "lease_token": job.lease_token})
-    return cursor.rowcount == 1
+def finish(conn: Connection, *jobs: Job) -> int:
+    """Remove jobs and return how many; not those that were lost to others or asked for again."""
+    ordered = sorted(jobs, key=_place)
+    if not ordered:
+        return 0
+    values = {
+        "ids": arrays.bigint([job.id for job in ordered]),
+        "tokens": arrays.bigint([job.lease_token for job in ordered]),
+    }
+    return conn.execute(FINISH, values).rowcount
 
 
-def retry(conn: Connection, job: Job, run_at: datetime, error: str) -> bool:
-    """Give a job back; False when the lease was lost."""
-    cursor = conn.execute(
-        RETRY,
-        {"id": job.id, "lease_token": job.lease_token, "run_at": run_at, "error": error[:500]},
-    )
-    return cursor.rowcount == 1
+def retry(conn: Connection, again: Sequence[tuple[Job, Again]]) -> int:
+    """Give jobs back and return how many; not those that were lost or asked for again."""
+    ordered = sorted(again, key=lambda pair: _place(pair[0]))
+    if not ordered:
+        return 0
+    values = {
+        "ids": arrays.bigint([job.id for job, _ in ordered]),
+        "tokens": arrays.bigint([job.lease_token for job, _ in ordered]),
+        "run_ats": arrays.timestamptz([later.run_at for _, later in ordered]),
+        "notes": arrays.text([later.note[:NOTE_CHARACTERS] for _, later in ordered]),
+    }
+    return conn.execute(RETRY, values).rowcount
 
 
-def backlog(conn: Connection, now: datetime) -> list[Backlog]:
-    """Return what is due, by kind: for metrics."""
-    rows = conn.execute(DUE, {"now": now}).fetchall()
+def backlog(conn: Connection, kinds: Sequence[str], now: datetime) -> list[Backlog]:
+    """Return what is due of these kinds: for metrics."""
+    values = {"kinds": arrays.text(kinds), "now": now, "most": COUNT_MAX}
+    rows = conn.execute(DUE, values).fetchall()
     return [Backlog(kind=row[0], count=row[1], oldest=row[2]) for row in rows]
+
+
+def _place(job: Job) -> tuple[str, str]:
+    """Return by what locks are ordered, here as in ENQUEUE and CANCEL."""
+    return job.kind, job.key

@@ -82,18 +82,23 @@ class Deliverer:
         self._schedule = Schedule(settings.schedule_s, settings.jitter_percent)
         self._lanes = Lanes()
 
-    def fan_out(self, job: Job, now: datetime) -> Verdict:
-        """Make one delivery for each endpoint that takes the event, each exactly once."""
-        tenant = _tenant(job)
-        with self._database.transaction(tenant) as conn:
-            event = store.get_event(conn, tenant, job.key)
-            if event is None:
-                raise RuntimeError("a job of an event that is not there")
-            takers = [e for e in store.list_endpoints(conn, tenant) if e.takes(event.type)]
+    def fan_out_all(self, leased: Sequence[Job], now: datetime) -> list[Done | Exception]:
+        """Make one delivery for each endpoint that takes an event, each exactly once."""
+        with self._database.transaction() as conn:
+            offers = store.offers(conn, [job.key for job in leased])
+            takers = [offer for offer in offers if offer.is_taken]
             if takers:
-                pairs = [(endpoint.id, event.id) for endpoint in takers]
-                add(conn, tenant, Origin.EVENT, pairs, now)
-        return Done()
+                add_all(
+                    conn,
+                    Origin.EVENT,
+                    [(offer.tenant, offer.endpoint_id, offer.event_id) for offer in takers],
+                    now,
+                )
+        known = {offer.event_id for offer in offers}
+        return [
+            Done() if job.key in known else RuntimeError("a job of an event that is not there")
+            for job in leased
+        ]
 
     def deliver(self, job: Job, now: datetime) -> Verdict:
         """Make one attempt, unless the endpoint has as many under way as it may."""
@@ -239,14 +244,22 @@ def add(
     pairs: Sequence[tuple[str, str]],
     now: datetime,
 ) -> list[str]:
-    """Add deliveries of (endpoint, event) that are not there yet, with their jobs."""
-    wanted = {ids.new_id("delivery", now): pair for pair in pairs}
-    made = store.insert_deliveries(conn, tenant, origin, wanted, now)
+    """Add deliveries of (endpoint, event) of one tenant that are not there yet."""
+    return add_all(conn, origin, [(tenant, *pair) for pair in pairs], now)
+
+
+def add_all(
+    conn: Connection, origin: Origin, wanted: Sequence[tuple[Tenant, str, str]], now: datetime
+) -> list[str]:
+    """Add deliveries of (tenant, endpoint, event) that are not there yet, with their jobs."""
+    named = {ids.new_id("delivery", now): one for one in wanted}
+    made = store.insert_deliveries(conn, origin, named, now)
     jobs.enqueue(
         conn,
         [
-            NewJob("webhook.deliver", made_id, now, {"endpoint_id": wanted[made_id][0]}, tenant)
+            NewJob("webhook.deliver", made_id, now, {"endpoint_id": endpoint_id}, tenant)
             for made_id in made
+            for tenant, endpoint_id, _ in [named[made_id]]
         ],
     )
     return made

@@ -4,7 +4,6 @@ The order of the columns is the order in which the queries of store.py list them
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -36,14 +35,13 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class CallbackRow:
-    """A gateway's callback as it is kept; `body` is sealed."""
+class Offer:
+    """An event before one endpoint of its merchant, which takes this type or not."""
 
-    gateway: str
-    provider_event_id: str
-    body: bytes
-    received_at: datetime
-    applied_at: datetime | None
+    event_id: str
+    tenant: Tenant
+    endpoint_id: str  # empty when the merchant has no endpoint that is open
+    is_taken: bool
 
 
 def tenant_values(tenant: Tenant) -> dict[str, Any]:

@@ -7,6 +7,7 @@ DNS is asked before a transaction is opened, never inside one. Codes of refusals
 """
 
 import socket
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ from rizzpay.infra.database import Connection, Database
 from rizzpay.infra.envelope import Envelope
 from rizzpay.infra.hsm.inventory import Purpose
 from rizzpay.infra.http_client import HttpClient
-from rizzpay.infra.jobs import Job, Verdict
+from rizzpay.infra.jobs import Done, Job, Verdict
 from rizzpay.webhooks import replaying, signing, store
 from rizzpay.webhooks.deliver import Deliverer
 from rizzpay.webhooks.model import (
@@ -181,9 +182,16 @@ class Webhooks:
         with self._database.transaction(author.tenant) as conn:
             return replaying.replay_event(conn, author, event_id, endpoint_id, now)
 
+    def fan_out_all(self, leased: Sequence[Job], now: datetime) -> list[Done | Exception]:
+        """Do jobs of kind webhook.fan_out, of any merchants; the keys are events' ids."""
+        return self._deliverer.fan_out_all(leased, now)
+
     def fan_out(self, job: Job, now: datetime) -> Verdict:
-        """Do a job of kind webhook.fan_out; the key is an event's id."""
-        return self._deliverer.fan_out(job, now)
+        """Do one job of kind webhook.fan_out."""
+        (result,) = self.fan_out_all([job], now)
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     def deliver(self, job: Job, now: datetime) -> Verdict:
         """Do a job of kind webhook.deliver; the key is a delivery's id."""

@@ -1,4 +1,4 @@
-"""SQL of events, endpoints, deliveries and gateway callbacks. Private to `rizzpay.webhooks`.
+"""SQL of events, endpoints and deliveries. Private to `rizzpay.webhooks`.
 
 Events get their numbers by one statement that locks the counters of all merchants of a batch in
 order of their ids and keeps them until commit: numbers become visible in order, without gaps,
@@ -15,7 +15,7 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from rizzpay.core.tenant import Tenant
-from rizzpay.infra.arrays import Packed, bigint, boolean, integer, jsonb, text, timestamptz
+from rizzpay.infra.arrays import Packed, bigint, boolean, integer, json, text, timestamptz
 from rizzpay.infra.database import Connection
 from rizzpay.webhooks import rows
 from rizzpay.webhooks.model import (
@@ -27,8 +27,9 @@ from rizzpay.webhooks.model import (
     EventFilter,
     NewEvent,
     Origin,
+    matches,
 )
-from rizzpay.webhooks.rows import CallbackRow, Due
+from rizzpay.webhooks.rows import Due, Offer
 
 # Counters are made or raised in order of their merchants; `behind` is how many events of the same
 # merchant come after this one in the batch.
@@ -49,7 +50,7 @@ SELECT fresh.id, fresh.merchant_id, fresh.livemode, counted.last_sequence - fres
        fresh.type, fresh.object_id, fresh.object_sequence, fresh.data, fresh.created_at
 FROM unnest(%(ids)b::text[], %(merchant_ids)b::text[], %(livemodes)b::boolean[],
             %(behind)b::bigint[], %(types)b::text[], %(object_ids)b::text[],
-            %(object_sequences)b::integer[], %(data)b::jsonb[], %(created_ats)b::timestamptz[])
+            %(object_sequences)b::integer[], %(data)b::json[], %(created_ats)b::timestamptz[])
      AS fresh (id, merchant_id, livemode, behind, type, object_id, object_sequence, data,
                created_at)
 JOIN counted ON counted.merchant_id = fresh.merchant_id AND counted.livemode = fresh.livemode
@@ -126,13 +127,24 @@ WHERE id = %(id)s AND (failing_since IS NULL) = (%(since)s::timestamptz IS NOT N
 INSERT_DELIVERIES = """
 INSERT INTO rizzpay.webhook_deliveries (id, merchant_id, livemode, endpoint_id, event_id, origin,
                                         status, next_at, created_at, updated_at)
-SELECT id, %(merchant_id)s::text, %(livemode)s::boolean, endpoint_id, event_id, %(origin)s::text,
+SELECT id, merchant_id, livemode, endpoint_id, event_id, %(origin)s::text,
        'pending', %(now)s::timestamptz, %(now)s::timestamptz, %(now)s::timestamptz
-FROM unnest(%(ids)s::text[], %(endpoint_ids)s::text[], %(event_ids)s::text[])
-     AS fresh (id, endpoint_id, event_id)
+FROM unnest(%(ids)b::text[], %(merchant_ids)b::text[], %(livemodes)b::boolean[],
+            %(endpoint_ids)b::text[], %(event_ids)b::text[])
+     AS fresh (id, merchant_id, livemode, endpoint_id, event_id)
 ORDER BY endpoint_id, event_id
 ON CONFLICT (endpoint_id, event_id) WHERE origin = 'event' DO NOTHING
 RETURNING id
+"""
+
+# An event that nobody is there for stands in one row without an endpoint.
+OFFERS = """
+SELECT event.id, event.merchant_id, event.livemode, event.type, endpoint.id, endpoint.event_types
+FROM rizzpay.events AS event
+LEFT JOIN rizzpay.webhook_endpoints AS endpoint
+  ON endpoint.merchant_id = event.merchant_id AND endpoint.livemode = event.livemode
+ AND endpoint.status = 'enabled'
+WHERE event.id = ANY (%(event_ids)b::text[])
 """
 
 GET_DELIVERY = """
@@ -153,7 +165,7 @@ RECORD_ATTEMPTS = """
 UPDATE rizzpay.webhook_deliveries
 SET attempts = attempts || %(attempts)s::jsonb, status = %(status)s, next_at = %(next_at)s,
     updated_at = %(now)s
-WHERE id = %(id)s AND status = 'pending'
+WHERE id = %(id)s AND event_id = %(event_id)s AND status = 'pending'
 """
 
 LIST_DELIVERIES = """
@@ -183,24 +195,6 @@ SELECT endpoint_id, event_id FROM rizzpay.webhook_deliveries
 WHERE event_id = ANY (%(event_ids)s::text[]) AND status = 'succeeded'
 """
 
-INSERT_CALLBACK = """
-INSERT INTO rizzpay.gateway_callbacks (gateway, provider_event_id, body, received_at)
-VALUES (%(gateway)s, %(provider_event_id)s, %(body)s, %(received_at)s)
-ON CONFLICT (gateway, provider_event_id) DO NOTHING
-RETURNING id
-"""
-
-GET_CALLBACK = """
-SELECT gateway, provider_event_id, body, received_at, applied_at
-FROM rizzpay.gateway_callbacks
-WHERE id = %(id)s
-"""
-
-APPLY_CALLBACK = """
-UPDATE rizzpay.gateway_callbacks SET applied_at = %(applied_at)s, result = %(result)s
-WHERE id = %(id)s AND applied_at IS NULL
-"""
-
 
 def publish(conn: Connection, events: Sequence[NewEvent]) -> Cursor[TupleRow]:
     """Insert events under their merchants' next numbers; the cursor has (id, sequence) of each."""
@@ -223,7 +217,7 @@ def publish(conn: Connection, events: Sequence[NewEvent]) -> Cursor[TupleRow]:
         "types": text([event.type for event in events]),
         "object_ids": text([event.object_id for event in events]),
         "object_sequences": integer([event.object_sequence for event in events]),
-        "data": jsonb([msgspec.json.encode(event.data) for event in events]),
+        "data": json([msgspec.json.encode(event.data) for event in events]),
         "created_ats": timestamptz([event.created_at for event in events]),
     }
     cursor = conn.execute(PUBLISH, columns)
@@ -295,20 +289,34 @@ def note_failing(conn: Connection, endpoint_id: str, since: datetime | None) -> 
     conn.execute(NOTE_FAILING, {"id": endpoint_id, "since": since})
 
 
+def offers(conn: Connection, event_ids: Sequence[str]) -> list[Offer]:
+    """Return events, of any merchants, once with each endpoint that is open, or with none."""
+    found = conn.execute(OFFERS, {"event_ids": text(event_ids)}).fetchall()
+    return [
+        Offer(
+            event_id=row[0],
+            tenant=Tenant(row[1], row[2]),
+            endpoint_id=row[4] or "",
+            is_taken=row[4] is not None and matches(tuple(row[5]), row[3]),
+        )
+        for row in found
+    ]
+
+
 def insert_deliveries(
     conn: Connection,
-    tenant: Tenant,
     origin: Origin,
-    wanted: Mapping[str, tuple[str, str]],
+    wanted: Mapping[str, tuple[Tenant, str, str]],
     now: datetime,
 ) -> list[str]:
-    """Add deliveries, id to (endpoint, event), and return the ids of those that were not there."""
+    """Add deliveries, id to (tenant, endpoint, event); return the ids of those that were new."""
     values = {
-        **rows.tenant_values(tenant),
         "origin": origin,
-        "ids": list(wanted),
-        "endpoint_ids": [endpoint_id for endpoint_id, _ in wanted.values()],
-        "event_ids": [event_id for _, event_id in wanted.values()],
+        "ids": text(list(wanted)),
+        "merchant_ids": text([tenant.merchant_id for tenant, _, _ in wanted.values()]),
+        "livemodes": boolean([tenant.livemode for tenant, _, _ in wanted.values()]),
+        "endpoint_ids": text([endpoint_id for _, endpoint_id, _ in wanted.values()]),
+        "event_ids": text([event_id for _, _, event_id in wanted.values()]),
         "now": now,
     }
     return [row[0] for row in conn.execute(INSERT_DELIVERIES, values).fetchall()]
@@ -329,6 +337,7 @@ def record_attempts(
     """Add attempts and write status and next time; False when it was finished meanwhile."""
     values = {
         "id": delivery.id,
+        "event_id": delivery.event_id,  # its partition
         "attempts": Jsonb(msgspec.to_builtins(attempts)),
         "status": delivery.status,
         "next_at": delivery.next_at,
@@ -358,29 +367,3 @@ def arrived(conn: Connection, event_ids: Sequence[str]) -> set[tuple[str, str]]:
     """Return which (endpoint, event) have been delivered."""
     found = conn.execute(ARRIVED, {"event_ids": list(event_ids)}).fetchall()
     return {(row[0], row[1]) for row in found}
-
-
-def insert_callback(
-    conn: Connection, gateway: str, provider_event_id: str, body: bytes, received_at: datetime
-) -> int | None:
-    """Keep a callback and return its number; None when it is here already."""
-    values = {
-        "gateway": gateway,
-        "provider_event_id": provider_event_id,
-        "body": body,
-        "received_at": received_at,
-    }
-    row = conn.execute(INSERT_CALLBACK, values).fetchone()
-    return int(row[0]) if row else None
-
-
-def get_callback(conn: Connection, callback_id: int) -> CallbackRow | None:
-    """Return a callback; only the worker may."""
-    row = conn.execute(GET_CALLBACK, {"id": callback_id}).fetchone()
-    return CallbackRow(*row) if row else None
-
-
-def apply_callback(conn: Connection, callback_id: int, result: str, applied_at: datetime) -> bool:
-    """Note what became of a callback; False when that was noted before."""
-    values = {"id": callback_id, "result": result, "applied_at": applied_at}
-    return conn.execute(APPLY_CALLBACK, values).rowcount == 1

@@ -40,7 +40,7 @@ class Query:
 
 def files() -> list[Path]:
     """Return the files that may hold SQL."""
-    stores = sorted((ROOT / "rizzpay").glob("*/store.py"))
+    stores = sorted((ROOT / "rizzpay").rglob("store.py"))
     return stores + sorted((ROOT / "rizzpay/infra").rglob("*.py"))
 
 

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import gevent
 import pytest
 from gevent.event import Event
+from prometheus_client import REGISTRY
 from psycopg.errors import CheckViolation, DeadlockDetected
 
 from rizzpay.core.errors import Unavailable
 from rizzpay.infra import metrics
-from rizzpay.infra.database import CommitUnknown
+from rizzpay.infra.database import CommitUnknown, Severed
 from rizzpay.infra.group_commit import GroupCommit
 
 
@@ -101,6 +102,18 @@ def test_a_set_that_gave_way_to_another_is_tried_again_as_it_is(group, table):
     assert table.tried == [[1, 2]] * 3
 
 
+def test_a_set_that_always_has_to_give_way_ends(group, table):
+    table.errors = [DeadlockDetected() for _ in range(20)]
+    assert isinstance(together(group, [1])[0], DeadlockDetected)
+
+
+def test_stale_connections_are_got_over_however_many_there_are(group, table):
+    table.errors = [Severed("postgresql") for _ in range(20)]
+    assert together(group, [1, 2]) == [10, 20]
+    table.errors = [Severed("postgresql") for _ in range(100)]
+    assert isinstance(together(group, [3])[0], Severed)
+
+
 @pytest.mark.parametrize("error", [Unavailable("postgresql"), CommitUnknown("postgresql")])
 def test_nothing_is_tried_again_when_it_may_have_happened_or_nobody_answers(group, table, error):
     table.errors = [error]
@@ -180,18 +193,13 @@ def test_without_grouping_everybody_has_a_transaction_of_his_own_at_the_same_tim
     group.close()
 
 
-def test_sizes_and_waits_are_measured(group, table):
-    def counted(metric):
-        return {
-            sample.name: sample.value
-            for family in metric.collect()
-            for sample in family.samples
-            if sample.labels == {"group": "test"}
-        }
-
-    before = counted(metrics.GROUP_ITEMS)
+def test_sizes_and_waits_are_measured(table):
+    group: GroupCommit[int, int] = GroupCommit("measured", table.write, 8)
     together(group, range(5))
-    after = counted(metrics.GROUP_ITEMS)
-    name = "rizzpay_group_commit_items"
-    assert after[f"{name}_sum"] - before.get(f"{name}_sum", 0) == 5
-    assert counted(metrics.GROUP_WAIT)["rizzpay_group_commit_wait_seconds_count"] >= 1
+    group.close()
+    metrics.publish()
+    seen = {
+        name: REGISTRY.get_sample_value(f"rizzpay_group_commit_{name}", {"group": "measured"})
+        for name in ("items_count", "items_sum", "wait_seconds_count")
+    }
+    assert seen == {"items_count": 1.0, "items_sum": 5.0, "wait_seconds_count": 1.0}
