@@ -13,6 +13,7 @@ from capacity.errors import CapacityError
 
 COMMANDS = {
     "probe": "capacity.commands.probe",
+    "grow": "capacity.commands.grow",
 }
 
 
