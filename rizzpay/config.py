@@ -6,6 +6,7 @@ credentials. Unsafe values are refused here, with a sentence that says what to c
 
 import ipaddress
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -80,6 +81,12 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     callback_secret_file: str
     connect_timeout_s: float = 2.0
     answer_timeout_s: float = 5.0
+    # Who makes the links of UPI intent and QR: the acquirer, asked for each payment, or we
+    # ("own"), to the payee below; then the acquirer hears of a payment when its customer pays.
+    upi_links: Literal["acquirer", "own"] = "acquirer"
+    upi_payee_vpa: str = ""
+    upi_payee_name: str = ""  # as the payer's app shows it
+    upi_payee_mcc: str = ""  # four digits
 
 
 class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

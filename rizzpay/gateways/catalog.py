@@ -9,7 +9,8 @@ from typing import Protocol
 
 from rizzpay.config import Config, GatewaySettings, read_secret
 from rizzpay.core.errors import Misconfigured
-from rizzpay.gateways.port import Callbacks, Charges
+from rizzpay.gateways import upi_links
+from rizzpay.gateways.port import Callbacks, Charges, Invites
 from rizzpay.gateways.routing import Route
 from rizzpay.gateways.sandbox.connector import Keys, SandboxGateway
 from rizzpay.infra.http_client import HttpClient
@@ -31,6 +32,7 @@ class Capability:
     voids: bool
     refunds: bool
     partial_refunds: bool
+    own_upi_links: bool  # its customers can pay by links that we make
 
 
 CAPABILITIES: Mapping[str, Capability] = {
@@ -43,6 +45,7 @@ CAPABILITIES: Mapping[str, Capability] = {
         voids=True,
         refunds=True,
         partial_refunds=True,
+        own_upi_links=True,
     ),
 }
 
@@ -55,6 +58,7 @@ class Gateway:
     connector: Connector
     settings: GatewaySettings
     capability: Capability
+    invites: Invites | None = None  # None: the gateway is asked for every payment
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,11 @@ def _gateway(name: str, settings: GatewaySettings, http: HttpClient) -> Gateway:
     if maker is None:
         known = ", ".join(sorted(MAKERS))
         raise Misconfigured(f"gateways.{name}.kind is {settings.kind!r}; known kinds: {known}")
-    connector = maker(name, settings, http)
-    return Gateway(name, connector, settings, CAPABILITIES[settings.kind])
+    capability = CAPABILITIES[settings.kind]
+    invites = upi_links.of(name, settings)
+    if invites is not None and not capability.own_upi_links:
+        raise Misconfigured(f"gateways.{name}.upi_links: {settings.kind} must make them itself")
+    return Gateway(name, maker(name, settings, http), settings, capability, invites)
 
 
 def _sandbox(name: str, settings: GatewaySettings, http: HttpClient) -> Connector:

@@ -121,7 +121,10 @@ class Approved:
 
 @dataclass(frozen=True, slots=True)
 class ActionRequired:
-    """The customer has to act. `next_action` is the API's object: {"type": …, …}."""
+    """The customer has to act. `next_action` is the API's object: {"type": …, …}.
+
+    It is empty where an enquiry learned that the customer has not acted on our own link yet.
+    """
 
     gateway_reference: str
     next_action: dict[str, str]
@@ -201,8 +204,24 @@ class Charges(Protocol):
         """Give money back."""
         ...
 
-    def enquire(self, attempt_id: str) -> EnquiryOutcome:
-        """Ask what became of a request; one that fails is Unknown, never NotSent."""
+    def enquire(self, attempt_id: str, *, invited: bool = False) -> EnquiryOutcome:
+        """Ask what became of a request; one that fails is Unknown, never NotSent.
+
+        A gateway that never got it refuses it from now on (Absent), except when it is `invited`:
+        a customer has our own link and may still pay, so it stays open (ActionRequired).
+        """
+        ...
+
+
+class Invites(Protocol):
+    """A gateway whose customers can pay by a link that we make without asking it."""
+
+    def invite(self, request: AuthorizeRequest) -> ActionRequired | None:
+        """Return the customer's next action, or None when the gateway has to be asked.
+
+        Pure: no network, no clock. The gateway hears of the payment when its customer pays, by
+        `gateway_reference`; then it calls back about `request.attempt_id`.
+        """
         ...
 
 

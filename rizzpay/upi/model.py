@@ -52,29 +52,50 @@ class PayLink:
     purpose: Purpose = Purpose.DEFAULT
 
 
+class PayLinks:
+    """Makes the links to one payee; what is the same in all of them is made once."""
+
+    def __init__(self, payee: Payee, mode: Mode, purpose: Purpose = Purpose.DEFAULT) -> None:
+        """Check the payee; raises ValueError when a part breaks a rule of UPI."""
+        _check_payee(payee)
+        fields = {
+            "ver": "01",
+            "mode": mode.value,
+            "purpose": purpose.value,
+            "pa": payee.vpa,
+            "pn": payee.name,
+            "mc": payee.mcc,
+        }
+        begin = "&".join(f"{name}={_encode(name, text)}" for name, text in fields.items())
+        self._begin = f"upi://pay?{begin}&tr="
+        self._end = "&cu=INR&qrMedium=04" if mode is Mode.DYNAMIC_QR else "&cu=INR"
+
+    def link(self, reference: str, money: Money, note: str = "") -> str:
+        """Return the link of one payment; raises ValueError when a part breaks a rule of UPI."""
+        _check_payment(reference, money, note)
+        told = f"&tn={_encode('tn', note)}" if note else ""
+        return f"{self._begin}{reference}{told}&am={money.decimal()}{self._end}"
+
+
 def is_vpa(text: str) -> bool:
     """Tell whether `text` has the form name@handle; nobody is asked whether it exists."""
     return VPA.fullmatch(text) is not None
 
 
+def is_payee_name(text: str) -> bool:
+    """Tell whether `text` may be `pn`: printable ASCII that is not all spaces."""
+    return _is_plain(text, NAME_LENGTH_MAX) and bool(text.strip())
+
+
+def is_mcc(text: str) -> bool:
+    """Tell whether `text` has the form of a merchant category code."""
+    return MCC.fullmatch(text) is not None
+
+
 def pay_link(link: PayLink) -> str:
     """Return the upi://pay link; raises ValueError when a part breaks a rule of UPI."""
-    _check(link)
-    fields = [
-        ("ver", "01"),
-        ("mode", link.mode.value),
-        ("purpose", link.purpose.value),
-        ("pa", link.payee.vpa),
-        ("pn", link.payee.name),
-        ("mc", link.payee.mcc),
-        ("tr", link.reference),
-        ("tn", link.note),
-        ("am", link.money.decimal()),
-        ("cu", link.money.currency),
-    ]
-    if link.mode is Mode.DYNAMIC_QR:
-        fields.append(("qrMedium", "04"))
-    return "upi://pay?" + "&".join(f"{name}={_encode(name, text)}" for name, text in fields if text)
+    links = PayLinks(link.payee, link.mode, link.purpose)
+    return links.link(link.reference, link.money, link.note)
 
 
 def _encode(name: str, text: str) -> str:
@@ -82,18 +103,21 @@ def _encode(name: str, text: str) -> str:
     return quote(text, safe="@" if name == "pa" else "")
 
 
-def _check(link: PayLink) -> None:
-    if not is_vpa(link.payee.vpa):
+def _check_payee(payee: Payee) -> None:
+    if not is_vpa(payee.vpa):
         raise ValueError("pa is not a VPA")
-    if not _is_plain(link.payee.name, NAME_LENGTH_MAX) or not link.payee.name.strip():
+    if not is_payee_name(payee.name):
         raise ValueError("pn is printable ASCII, and not empty")
-    if not MCC.fullmatch(link.payee.mcc):
+    if not is_mcc(payee.mcc):
         raise ValueError("mc has four digits")
-    if not REFERENCE.fullmatch(link.reference):
+
+
+def _check_payment(reference: str, money: Money, note: str) -> None:
+    if not REFERENCE.fullmatch(reference):
         raise ValueError("tr has 4 to 35 letters and digits")
-    if not _is_plain(link.note, NOTE_LENGTH_MAX):
+    if not _is_plain(note, NOTE_LENGTH_MAX):
         raise ValueError(f"tn is printable ASCII, at most {NOTE_LENGTH_MAX}")
-    if link.money.currency != "INR" or link.money.minor <= 0:
+    if money.currency != "INR" or money.minor <= 0:
         raise ValueError("am is more than nothing, in INR")
 
 

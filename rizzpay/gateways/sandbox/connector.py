@@ -54,6 +54,7 @@ from rizzpay.gateways.sandbox.wire import (
     Refusal,
     UpiAction,
 )
+from rizzpay.gateways.upi_links import reference_of
 from rizzpay.infra import http_client
 from rizzpay.infra.http_client import HttpClient, HttpRequest, HttpResponse
 from rizzpay.upi import model as upi
@@ -101,13 +102,13 @@ class SandboxGateway:
         """Give money back."""
         return self._ask("/v1/refunds", build_refund(request), request.refund_id, "refund")
 
-    def enquire(self, attempt_id: str) -> EnquiryOutcome:
+    def enquire(self, attempt_id: str, *, invited: bool = False) -> EnquiryOutcome:
         """Ask what became of a request; an enquiry that fails tells nothing, so it is Unknown."""
         try:
-            response = self._send("/v1/enquiries", {"attempt_id": attempt_id})
+            response = self._send("/v1/enquiries", build_enquiry(attempt_id, invited=invited))
         except (http_client.NotSent, http_client.NoAnswer) as error:
             return Unknown(f"the enquiry failed: {error}")
-        return read_enquiry(response, attempt_id)
+        return read_enquiry(response, attempt_id, invited=invited)
 
     def read_callback(self, headers: dict[str, str], body: bytes, now: datetime) -> Callback:
         """Verify and read a callback; raises BadCallback."""
@@ -172,6 +173,12 @@ def build_refund(request: RefundRequest) -> dict[str, Any]:
     }
 
 
+def build_enquiry(attempt_id: str, *, invited: bool) -> dict[str, Any]:
+    """Return the body of POST /v1/enquiries; what is invited may still come."""
+    body: dict[str, Any] = {"attempt_id": attempt_id}
+    return {**body, "keep_open": True} if invited else body
+
+
 def sign(base_url: str, path: str, body: dict[str, Any], keys: Keys, now: datetime) -> HttpRequest:
     """Return the POST with its three signature headers."""
     url = base_url.rstrip("/") + path
@@ -200,13 +207,18 @@ def read_answer(response: HttpResponse, attempt_id: str, kind: str) -> Outcome:
     return declined(reason, refusal.error)
 
 
-def read_enquiry(response: HttpResponse, attempt_id: str) -> EnquiryOutcome:
+def read_enquiry(
+    response: HttpResponse, attempt_id: str, *, invited: bool = False
+) -> EnquiryOutcome:
     """Return what the acquirer's answer to an enquiry means; never raises."""
     if response.status == OK:
         return _read_result(response.body, attempt_id, None)
     refusal = _refusal(response)
-    if response.status == NOT_FOUND and refusal.error == "absent" and refusal.closed:
-        return Absent()
+    if response.status == NOT_FOUND and refusal.error == "absent":
+        if refusal.closed:
+            return Absent()
+        if invited:
+            return ActionRequired(reference_of(attempt_id), {})
     return Unknown(f"the enquiry failed: HTTP {response.status}")
 
 
