@@ -13,6 +13,7 @@ from capacity.errors import CapacityError
 
 COMMANDS = {
     "probe": "capacity.commands.probe",
+    "plan": "capacity.commands.plan",
     "grow": "capacity.commands.grow",
 }
 

@@ -1,0 +1,1 @@
+"""Turns a machine and a target into a plan. Pure: values in, values out, no clock and no file."""
