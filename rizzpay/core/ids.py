@@ -36,41 +36,43 @@ _PATTERN = re.compile(r"^[a-z]{2,6}_[0-9A-HJKMNP-TV-Z]{26}$")
 _PAIRS = tuple(first + second for first in ALPHABET for second in ALPHABET)
 
 
+_DRAWN_AT_ONCE = 256  # ids; a call to the kernel for each would cost more than the id
+
+
 class _Last:
     """What this process handed out last, so that ids of one millisecond ascend."""
 
     at: datetime | None = None
     time_ms = 0
     head = ""  # the ten characters of `time_ms`
-    drawn = 0  # the random part
+    random = 0
+
+
+_drawn: list[int] = []  # random parts of ids to come
+os.register_at_fork(after_in_child=_drawn.clear)
 
 
 def ulid(at: datetime) -> str:
     """Return 26 characters that sort by `at` and, in this process, by order of the calls."""
-    return ulids(at, 1)[0]
+    if at is not _Last.at:
+        _begin(at)
+    if not _drawn:
+        _draw()
+    fresh = _drawn.pop()
+    if fresh <= _Last.random:
+        fresh = _Last.random + 1
+    _Last.random = fresh
+    high, low = fresh >> 40, fresh & 0xFFFFFFFFFF
+    return (
+        f"{_Last.head}{_PAIRS[high >> 30]}{_PAIRS[high >> 20 & 1023]}{_PAIRS[high >> 10 & 1023]}"
+        f"{_PAIRS[high & 1023]}{_PAIRS[low >> 30]}{_PAIRS[low >> 20 & 1023]}"
+        f"{_PAIRS[low >> 10 & 1023]}{_PAIRS[low & 1023]}"
+    )
 
 
 def ulids(at: datetime, count: int) -> list[str]:
-    """Return `count` of them, ascending; cheaper than as many calls."""
-    if at is not _Last.at:
-        _begin(at)
-    random = os.urandom(RANDOM_BYTES * count)
-    drawn = [
-        int.from_bytes(random[place : place + RANDOM_BYTES])
-        for place in range(0, RANDOM_BYTES * count, RANDOM_BYTES)
-    ]
-    drawn.sort()
-    head, last, made = _Last.head, _Last.drawn, []
-    for number in drawn:
-        last = number if number > last else last + 1
-        high, low = last >> 40, last & 0xFFFFFFFFFF
-        made.append(
-            f"{head}{_PAIRS[high >> 30]}{_PAIRS[high >> 20 & 1023]}{_PAIRS[high >> 10 & 1023]}"
-            f"{_PAIRS[high & 1023]}{_PAIRS[low >> 30]}{_PAIRS[low >> 20 & 1023]}"
-            f"{_PAIRS[low >> 10 & 1023]}{_PAIRS[low & 1023]}"
-        )
-    _Last.drawn = last
-    return made
+    """Return `count` of them, ascending."""
+    return [ulid(at) for _ in range(count)]
 
 
 def _begin(at: datetime) -> None:
@@ -78,8 +80,16 @@ def _begin(at: datetime) -> None:
     time_ms = int(at.timestamp() * 1000)
     if time_ms != _Last.time_ms:
         _Last.head = "".join(_PAIRS[time_ms >> shift & 1023] for shift in (40, 30, 20, 10, 0))
-        _Last.time_ms, _Last.drawn = time_ms, 0
+        _Last.time_ms, _Last.random = time_ms, 0
     _Last.at = at
+
+
+def _draw() -> None:
+    random = os.urandom(RANDOM_BYTES * _DRAWN_AT_ONCE)
+    _drawn.extend(
+        int.from_bytes(random[place : place + RANDOM_BYTES])
+        for place in range(0, len(random), RANDOM_BYTES)
+    )
 
 
 def new_id(kind: str, at: datetime) -> str:
