@@ -54,11 +54,9 @@ from rizzpay.infra.database import Database, Role
 from rizzpay.infra.hsm.client import HsmClient
 from rizzpay.infra.http_client import HttpClient
 from rizzpay.merchants.service import Merchants
-from rizzpay.payments.asking import Asker
-from rizzpay.payments.model import Clocks
+from rizzpay.payments.assembly import assemble
 from rizzpay.payments.resolving import Resolver
-from rizzpay.payments.service import Parts, Payments
-from rizzpay.payments.writer import Rendering, Writer
+from rizzpay.payments.service import Payments
 from rizzpay.webhooks.service import Webhooks
 
 FLUSH_EVERY_S = 60.0  # when keys were last used
@@ -85,6 +83,7 @@ class Collaborators:
     def close(self) -> None:
         """Close every connection to the outside."""
         self.http.close()
+        self.payments.close()
         self.cache.close()
         self.database.close()
 
@@ -129,22 +128,7 @@ def collaborators(config: Config) -> Collaborators:
     keys = _patiently(lambda: envelope.load(database, hsm))
     http = HttpClient()
     gateways = catalog.build(config, http)
-    renderer = Renderer()
-    rendering = Rendering(renderer.payment_event, renderer.refund_event)
-    clocks = Clocks(
-        first_enquiry_s=config.payments.resolve_schedule_s[0],
-        authorization_expiry_s=config.payments.authorization_expiry_s,
-    )
-    payments = Payments(
-        Parts(
-            database=database,
-            envelope=keys,
-            writer=Writer(database, keys, rendering, clocks),
-            asker=Asker(gateways, config.service.public_url),
-            renderer=renderer,
-            settings=config.payments,
-        )
-    )
+    payments = assemble(config, database, keys, gateways, Renderer())
     return Collaborators(
         database=database,
         envelope=keys,

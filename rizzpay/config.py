@@ -111,6 +111,7 @@ class PaymentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     authorization_expiry_s: int = 3 * 86_400
     idempotency_keep_s: int = 30 * 86_400
     sync_max_s: float = 5.0
+    commit_together: bool = True  # off: a transaction for each request, to measure what it gains
 
 
 class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -354,7 +354,7 @@ CREATE TABLE rizzpay.events (
     type text NOT NULL,
     object_id text NOT NULL,
     object_sequence integer NOT NULL,
-    data jsonb NOT NULL,
+    data json NOT NULL,
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT events_sequence_check CHECK ((sequence > 0))
 )
@@ -372,7 +372,7 @@ CREATE TABLE rizzpay.events_rest (
     type text CONSTRAINT events_type_not_null NOT NULL,
     object_id text CONSTRAINT events_object_id_not_null NOT NULL,
     object_sequence integer CONSTRAINT events_object_sequence_not_null NOT NULL,
-    data jsonb CONSTRAINT events_data_not_null NOT NULL,
+    data json CONSTRAINT events_data_not_null NOT NULL,
     created_at timestamp with time zone CONSTRAINT events_created_at_not_null NOT NULL,
     CONSTRAINT events_sequence_check CHECK ((sequence > 0))
 );
@@ -879,7 +879,7 @@ CREATE INDEX idempotency_claims_age ON rizzpay.idempotency_claims USING btree (c
 
 CREATE INDEX idempotency_claims_object ON rizzpay.idempotency_claims USING btree (object_id);
 
-CREATE INDEX jobs_due ON rizzpay.jobs USING btree (run_at, id);
+CREATE INDEX jobs_due_by_kind ON rizzpay.jobs USING btree (kind, run_at, id);
 
 CREATE INDEX ledger_transfers_payment ON rizzpay.ledger_transfers USING btree (payment_id);
 

@@ -15,6 +15,7 @@ from rizzpay.idempotency.model import (
     ClaimResult,
     InProgress,
     KeyOf,
+    KeyTaken,
     Mismatch,
     OpenClaim,
     Replay,
@@ -43,6 +44,24 @@ def claim(conn: Connection, envelope: Envelope, claims: Sequence[Claim]) -> list
         results |= _try(conn, envelope, waiting)
         waiting = {number: one for number, one in waiting.items() if number not in results}
     return [results.get(number, InProgress()) for number in range(len(claims))]
+
+
+def take(
+    conn: Connection, envelope: Envelope, claims: Sequence[tuple[Claim, Answer | None]]
+) -> None:
+    """Claim keys that are most likely new, each with its answer if there is one already.
+
+    All or nothing: raises KeyTaken when somebody has one of them, and then the caller rolls back.
+    """
+    if not claims:
+        return
+    cursor = store.insert(conn, [(claim, _sealed(envelope, claim, it)) for claim, it in claims])
+
+    def check() -> None:
+        if cursor.rowcount != len(claims):
+            raise KeyTaken
+
+    conn.check(check)
 
 
 def release(conn: Connection, claims: Sequence[Claim]) -> None:
@@ -92,8 +111,8 @@ def _try(conn: Connection, envelope: Envelope, claims: dict[int, Claim]) -> dict
     first: dict[KeyOf, int] = {}
     for number, one in claims.items():
         first.setdefault(model.key_of(one), number)
-    won = store.insert(conn, [claims[number] for number in first.values()])
-    results: dict[int, ClaimResult] = {first[place]: Won() for place in won}
+    cursor = store.insert(conn, [(claims[number], None) for number in first.values()])
+    results: dict[int, ClaimResult] = {first[place]: Won() for place in store.inserted(cursor)}
     lost = {number: one for number, one in claims.items() if number not in results}
     if lost:
         stored = store.read(conn, sorted({model.key_of(one) for one in lost.values()}))
@@ -102,6 +121,14 @@ def _try(conn: Connection, envelope: Envelope, claims: dict[int, Claim]) -> dict
             if holder is not None:
                 results[number] = _judge(envelope, one, holder)
     return results
+
+
+def _sealed(envelope: Envelope, claim: Claim, answer: Answer | None) -> store.SealedAnswer | None:
+    if answer is None:
+        return None
+    place = model.key_of(claim)
+    body = envelope.seal(PURPOSE, answer.body, model.context(place))
+    return store.SealedAnswer(answer.status, body)
 
 
 def _judge(envelope: Envelope, late: Claim, holder: store.Stored) -> ClaimResult:

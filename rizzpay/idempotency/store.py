@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from psycopg import Cursor
+from psycopg.rows import TupleRow
+
 from rizzpay.core.tenant import Tenant
 from rizzpay.idempotency.model import Claim, KeyOf, OpenClaim
 from rizzpay.infra.arrays import Packed, boolean, bytea, integer, text, timestamptz
@@ -12,12 +15,15 @@ from rizzpay.infra.database import Connection
 # A concurrent claim of the same key is waited for; when it commits, ours inserts nothing.
 INSERT = """
 INSERT INTO rizzpay.idempotency_claims
-    (merchant_id, livemode, key, request_hash, request_id, object_id, created_at)
-SELECT merchant_id, livemode, key, request_hash, request_id, object_id, created_at
+    (merchant_id, livemode, key, request_hash, request_id, object_id, created_at,
+     response_status, response_body, completed_at)
+SELECT merchant_id, livemode, key, request_hash, request_id, object_id, created_at,
+       status, body, CASE WHEN status IS NOT NULL THEN now() END
 FROM unnest(%(merchant_ids)b::text[], %(livemodes)b::boolean[], %(keys)b::text[],
             %(request_hashes)b::bytea[], %(request_ids)b::text[], %(object_ids)b::text[],
-            %(created_ats)b::timestamptz[])
-     AS wanted (merchant_id, livemode, key, request_hash, request_id, object_id, created_at)
+            %(created_ats)b::timestamptz[], %(statuses)b::integer[], %(bodies)b::bytea[])
+     AS wanted (merchant_id, livemode, key, request_hash, request_id, object_id, created_at,
+                status, body)
 ORDER BY merchant_id, livemode, key
 ON CONFLICT (merchant_id, livemode, key) DO NOTHING
 RETURNING merchant_id, livemode, key
@@ -97,19 +103,35 @@ class Stored:
     body: bytes | None = field(repr=False)
 
 
-def insert(conn: Connection, claims: Sequence[Claim]) -> set[KeyOf]:
-    """Insert claims of different keys and return those that were free."""
-    rows = conn.execute(
+@dataclass(frozen=True, slots=True)
+class SealedAnswer:
+    """An answer as it is kept."""
+
+    status: int
+    body: bytes = field(repr=False)
+
+
+def insert(
+    conn: Connection, claims: Sequence[tuple[Claim, SealedAnswer | None]]
+) -> Cursor[TupleRow]:
+    """Insert claims of different keys, answered or open; the cursor has those that were free."""
+    return conn.execute(
         INSERT,
         {
-            **_places([KeyOf(claim.tenant, claim.key) for claim in claims]),
-            "request_hashes": bytea([claim.request_hash for claim in claims]),
-            "request_ids": text([claim.request_id for claim in claims]),
-            "object_ids": text([claim.object_id for claim in claims]),
-            "created_ats": timestamptz([claim.created_at for claim in claims]),
+            **_places([KeyOf(claim.tenant, claim.key) for claim, _ in claims]),
+            "request_hashes": bytea([claim.request_hash for claim, _ in claims]),
+            "request_ids": text([claim.request_id for claim, _ in claims]),
+            "object_ids": text([claim.object_id for claim, _ in claims]),
+            "created_ats": timestamptz([claim.created_at for claim, _ in claims]),
+            "statuses": integer([answer.status if answer else None for _, answer in claims]),
+            "bodies": bytea([answer.body if answer else None for _, answer in claims]),
         },
-    ).fetchall()
-    return {KeyOf(Tenant(row[0], row[1]), row[2]) for row in rows}
+    )
+
+
+def inserted(cursor: Cursor[TupleRow]) -> set[KeyOf]:
+    """Return the claims that were free."""
+    return {KeyOf(Tenant(row[0], row[1]), row[2]) for row in cursor.fetchall()}
 
 
 def read(conn: Connection, places: Sequence[KeyOf]) -> dict[KeyOf, Stored]:

@@ -26,7 +26,7 @@ _HEAD = struct.Struct("!iiIii").pack  # dimensions, has nulls, element type, len
 _EMPTY = struct.Struct("!iiI").pack
 
 # Element types: pg_type.dat of PostgreSQL's catalog; their numbers never change.
-BOOL, BYTEA, BIGINT, INTEGER, TEXT, TIMESTAMPTZ, JSONB = 16, 17, 20, 23, 25, 1184, 3802
+BOOL, BYTEA, BIGINT, INTEGER, TEXT, JSON, TIMESTAMPTZ, JSONB = 16, 17, 20, 23, 25, 114, 1184, 3802
 
 
 class Packed(bytes):
@@ -71,6 +71,12 @@ class TimestamptzArray(Packed):
     array_oid = 1185
 
 
+class JsonArray(Packed):
+    """json[]."""
+
+    array_oid = 199
+
+
 class JsonbArray(Packed):
     """jsonb[]."""
 
@@ -87,6 +93,11 @@ def bytea(values: Sequence[bytes | None]) -> ByteaArray:
     return ByteaArray(_packed(values, BYTEA))
 
 
+def json(values: Sequence[bytes | None]) -> JsonArray:
+    """Pack JSON texts in UTF-8; None is NULL, not JSON's null."""
+    return JsonArray(_packed(values, JSON))
+
+
 def jsonb(values: Sequence[bytes | None]) -> JsonbArray:
     """Pack JSON texts in UTF-8; None is NULL, not JSON's null."""
     return JsonbArray(
@@ -99,9 +110,12 @@ def bigint(values: Sequence[int]) -> BigintArray:
     return BigintArray(_numbers(values, BIGINT, "q"))
 
 
-def integer(values: Sequence[int]) -> IntegerArray:
-    """Pack integers of 32 bits."""
-    return IntegerArray(_numbers(values, INTEGER, "i"))
+def integer(values: Sequence[int | None]) -> IntegerArray:
+    """Pack integers of 32 bits; None is NULL."""
+    numbers = [one for one in values if one is not None]
+    if len(numbers) == len(values):
+        return IntegerArray(_numbers(numbers, INTEGER, "i"))
+    return IntegerArray(_packed([None if one is None else _SIZE(one) for one in values], INTEGER))
 
 
 def boolean(values: Sequence[bool | None]) -> BooleanArray:

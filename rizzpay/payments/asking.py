@@ -10,6 +10,7 @@ from rizzpay.config import PaymentSettings
 from rizzpay.core.money import Money
 from rizzpay.gateways.catalog import Gateways
 from rizzpay.gateways.port import (
+    ActionRequired,
     AuthorizeRequest,
     BankTransfer,
     CaptureRequest,
@@ -35,20 +36,22 @@ class Asker:
     gateways: Gateways
     callback_base_url: str
 
+    def invite(
+        self, payment: Payment, attempt_id: str, command: CreatePayment
+    ) -> ActionRequired | None:
+        """Return what the customer can do at once, or None when the gateway has to be asked."""
+        invites = self.gateways.get(payment.gateway).invites
+        if invites is None:
+            return None
+        asked = invites.invite(self._request(payment, attempt_id, command))
+        if asked is not None:
+            _count(payment, asked)
+        return asked
+
     def authorize(self, payment: Payment, attempt_id: str, command: CreatePayment) -> Outcome:
         """Ask for the money of a new payment."""
-        request = AuthorizeRequest(
-            attempt_id=attempt_id,
-            payment_id=payment.id,
-            money=payment.money,
-            method=command.method,
-            capture_method=payment.capture_method,
-            description=payment.description or payment.id,
-            return_url=payment.return_url,
-            callback_url=f"{self.callback_base_url}/webhooks/{payment.gateway}",
-            expires_at=payment.expires_at or payment.created_at,
-        )
-        outcome = self.gateways.get(payment.gateway).connector.authorize(request)
+        connector = self.gateways.get(payment.gateway).connector
+        outcome = connector.authorize(self._request(payment, attempt_id, command))
         _count(payment, outcome)
         return outcome
 
@@ -76,9 +79,24 @@ class Asker:
             return Unknown("the payment has no reference of its gateway")
         return connector.refund(RefundRequest(refund.id, payment.gateway_reference, refund.money))
 
-    def enquire(self, gateway: str, object_id: str) -> EnquiryOutcome:
-        """Ask what became of an attempt or refund."""
-        return self.gateways.get(gateway).connector.enquire(object_id)
+    def enquire(self, gateway: str, object_id: str, *, invited: bool = False) -> EnquiryOutcome:
+        """Ask what became of an attempt or refund; `invited`: a customer may still pay it."""
+        return self.gateways.get(gateway).connector.enquire(object_id, invited=invited)
+
+    def _request(
+        self, payment: Payment, attempt_id: str, command: CreatePayment
+    ) -> AuthorizeRequest:
+        return AuthorizeRequest(
+            attempt_id=attempt_id,
+            payment_id=payment.id,
+            money=payment.money,
+            method=command.method,
+            capture_method=payment.capture_method,
+            description=payment.description or payment.id,
+            return_url=payment.return_url,
+            callback_url=f"{self.callback_base_url}/webhooks/{payment.gateway}",
+            expires_at=payment.expires_at or payment.created_at,
+        )
 
 
 def expiry(method: Method, settings: PaymentSettings, now: datetime) -> datetime:

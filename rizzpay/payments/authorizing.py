@@ -82,6 +82,26 @@ def begin(beginning: Beginning, context: Context) -> Changes:
     )
 
 
+def begin_waiting(beginning: Beginning, asked: ActionRequired, context: Context) -> Changes:
+    """Write a payment that its customer can act on at once: the gateway need not be asked.
+
+    The intent and what the customer is to do are one change, so there is nothing to enquire about
+    before the customer acted or the payment expires.
+    """
+    begun = begin(beginning, context)
+    (attempt,) = begun.attempts
+    snapshot = Snapshot(begun.payment, begun.attempts, ())
+    waiting = _action_required(snapshot, attempt, asked, context)
+    return changed(
+        waiting,
+        action=begun.action,
+        note={**begun.note, **waiting.note},
+        said=(*begun.said, *waiting.said),
+        not_any_more=(),
+        payer=begun.payer,
+    )
+
+
 def conclude(
     snapshot: Snapshot, attempt_id: str, outcome: EnquiryOutcome, context: Context
 ) -> Changes:

@@ -31,7 +31,7 @@ from rizzpay.payments import authorizing, capturing, refunding, store
 from rizzpay.payments.capturing import EXPIRED_NOTE
 from rizzpay.payments.model import OPEN_ATTEMPT, OPEN_REFUND, Changes, Context, Snapshot
 from rizzpay.payments.service import Payments, on_existing
-from rizzpay.payments.states import Status
+from rizzpay.payments.states import AttemptStatus, Status
 from rizzpay.payments.types import Attempt, AttemptKind, Payer, SyncResult
 from rizzpay.payments.writer import Decide, Write, Written
 from rizzpay.vault import service as vault
@@ -173,7 +173,11 @@ class Resolver:
         if found is None or not asked:
             return SyncResult("settled", clock.now())
         gateway = found.snapshot.payment.gateway
-        asking = {name: gevent.spawn(self.parts.asker.enquire, gateway, name) for name in asked}
+        waits = _waits_for_customer(found.snapshot)
+        asking = {
+            name: gevent.spawn(self.parts.asker.enquire, gateway, name, invited=name in waits)
+            for name in asked
+        }
         gevent.joinall(list(asking.values()), timeout=self.parts.settings.sync_max_s)
         told = {name: greenlet.value for name, greenlet in asking.items() if greenlet.value}
         settled = {name: outcome for name, outcome in told.items() if _settles(outcome)}
@@ -335,6 +339,12 @@ def _asked(snapshot: Snapshot) -> Attempt | None:
         if attempt.kind is AttemptKind.AUTHORIZE and attempt.status in OPEN_ATTEMPT:
             return attempt
     return None
+
+
+def _waits_for_customer(snapshot: Snapshot) -> frozenset[str]:
+    """Return the attempts that the customer may still pay: the gateway must not close them."""
+    waiting = AttemptStatus.REQUIRES_ACTION
+    return frozenset(attempt.id for attempt in snapshot.attempts if attempt.status is waiting)
 
 
 def _open_ids(snapshot: Snapshot) -> list[str]:

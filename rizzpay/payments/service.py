@@ -35,7 +35,7 @@ from rizzpay.payments.types import (
     Refund,
     Served,
 )
-from rizzpay.payments.writer import Decide, Write, Writer, Written
+from rizzpay.payments.writer import Decide, Write, Writer
 from rizzpay.risk import service as risk
 from rizzpay.vault import service as vault
 
@@ -64,7 +64,8 @@ class Renderer(Protocol):
 class Parts:
     """What the payments service works with."""
 
-    database: Database
+    database: Database  # to read
+    writing: Database  # the writer's own connections
     envelope: Envelope
     writer: Writer
     asker: Asker
@@ -90,6 +91,11 @@ class Payments:
         """Keep the parts; nothing is opened here."""
         self.parts = parts
 
+    def close(self) -> None:
+        """Write what waits to be written, then take nothing more."""
+        self.parts.writer.close()
+        self.parts.writing.close()
+
     def create(
         self, caller: Caller, command: CreatePayment, claim: Claim, request_id: str
     ) -> Served:
@@ -99,6 +105,25 @@ class Payments:
         payment = self._new_payment(caller, command, claim.object_id, now)
         attempt_id = ids.new_id("attempt", now)
         beginning = authorizing.Beginning(payment, attempt_id, command.payer)
+        invited = self.parts.asker.invite(payment, attempt_id, command)
+        if invited is not None:
+            return self._finish(
+                Write(
+                    tenant=caller.tenant,
+                    payment_id=payment.id,
+                    decide=lambda _, context: authorizing.begin_waiting(
+                        beginning, invited, context
+                    ),
+                    actor=caller.key_id,
+                    request_id=request_id,
+                    claim=claim,
+                    completes=claim.key,
+                    answer=lambda after, asked: self.parts.renderer.payment_answer(
+                        after.payment, command.payer, asked
+                    ),
+                    begins=True,
+                )
+            )
         first = self.parts.writer.submit(
             Write(
                 tenant=caller.tenant,
@@ -107,6 +132,7 @@ class Payments:
                 actor=caller.key_id,
                 request_id=request_id,
                 claim=claim,
+                begins=True,
             )
         )
         if isinstance(first, Served):
@@ -365,9 +391,12 @@ class Payments:
         )
 
     def _finish(self, write: Write) -> Served:
+        """Hand in a write that ends its request."""
         written = self.parts.writer.submit(write)
-        if not isinstance(written, Written) or written.answer is None:
-            raise RuntimeError("the second half of a request has an answer")
+        if isinstance(written, Served):
+            return written
+        if written.answer is None:
+            raise RuntimeError("a write that ends a request has an answer")
         return Served(written.answer, replayed=False)
 
 

@@ -21,7 +21,15 @@ from rizzpay.core import clock, ids
 from rizzpay.core.errors import Refused
 from rizzpay.core.tenant import Tenant
 from rizzpay.idempotency import service as idempotency
-from rizzpay.idempotency.model import Answer, Claim, InProgress, Mismatch, Replay, Won
+from rizzpay.idempotency.model import (
+    Answer,
+    Claim,
+    InProgress,
+    KeyTaken,
+    Mismatch,
+    Replay,
+    Won,
+)
 from rizzpay.infra import jobs
 from rizzpay.infra.database import Connection, Database, Severed
 from rizzpay.infra.envelope import Envelope
@@ -127,7 +135,7 @@ class Writer:
         }
 
     def close(self) -> None:
-        """Write what waits, then take nothing more."""
+        """Write what waits, then take nothing more; the database's connections stay open."""
         for group in self._groups.values():
             group.close()
 
@@ -150,31 +158,50 @@ class Writer:
         return [results[number] for number in range(len(writes))]
 
     def _write(self, writes: list[Write]) -> list[Result | Exception]:
-        """Write a set; a connection that had gone stale is replaced."""
-        for _ in range(self._database.size):
+        """Write a set; a connection that had gone stale is replaced.
+
+        New payments are written in the hope that their keys are new as well, which saves a round
+        trip and an update; when one is not, the set is done again with the claims made first.
+        """
+        hopeful = _keys_look_new(writes)
+        for _ in range(self._database.size + 1):
             try:
-                return self._transact(writes)
+                return self._transact(writes, hopeful=hopeful)
             except Severed:
                 continue
-        return self._transact(writes)
+            except KeyTaken:
+                hopeful = False
+        return self._transact(writes, hopeful=False)
 
-    def _transact(self, writes: list[Write]) -> list[Result | Exception]:
+    def _transact(self, writes: list[Write], *, hopeful: bool) -> list[Result | Exception]:
         batch = [_Item(write) for write in writes]
-        tenants = {write.tenant for write in writes}
-        with self._database.pipelined(*tenants) as conn:
+        with self._database.pipelined(*{write.tenant for write in writes}) as conn:
             known = {write.payment_id for write in writes if not write.begins}
             locked = store.lock(conn, known) if known else None
-            self._claim(conn, batch)
+            if not hopeful:
+                self._claim(conn, batch)
             snapshots = locked.snapshots() if locked is not None else {}
             self._decide(snapshots, [item for item in batch if item.outcome is None])
             refused = [item for item in batch if _is_own_refusal(item.outcome)]
             if refused:
-                idempotency.release(
-                    conn, [item.write.claim for item in refused if item.write.claim is not None]
-                )
-                audit.append(conn, [_refusal(item) for item in refused if _illegal(item.outcome)])
-            self._record(conn, [item for item in batch if item.changes is not None])
+                self._refuse(conn, refused, hopeful=hopeful)
+            made = [item for item in batch if item.after is not None]
+            answers = self._answers(conn, made)
+            if hopeful:
+                claims = [item.write.claim for item in made if item.write.claim is not None]
+                first = [(claim, answers.pop((claim.tenant, claim.key), None)) for claim in claims]
+                idempotency.take(conn, self._envelope, first)
+            self._record(conn, made)
+            idempotency.complete(conn, self._envelope, [(*at, it) for at, it in answers.items()])
         return [_outcome(item) for item in batch]
+
+    def _refuse(self, conn: Connection, refused: list[_Item], *, hopeful: bool) -> None:
+        """Give the keys of what was refused back; whoever only hoped for one has to make sure."""
+        claims = [item.write.claim for item in refused if item.write.claim is not None]
+        if hopeful and claims:
+            raise KeyTaken
+        idempotency.release(conn, claims)
+        audit.append(conn, [_refusal(item) for item in refused if _illegal(item.outcome)])
 
     def _claim(self, conn: Connection, batch: list[_Item]) -> None:
         claiming = [(item, item.write.claim) for item in batch if item.write.claim is not None]
@@ -238,15 +265,16 @@ class Writer:
                 for later in c.later
             ],
         )
-        self._complete(conn, [(item, item.after) for item in items if item.after is not None])
 
-    def _complete(self, conn: Connection, made: list[tuple[_Item, Snapshot]]) -> None:
-        """Store the answers of the claims that these writes finish."""
-        cut_off = [item.write.settles for item, _ in made if item.write.settles is not None]
+    def _answers(self, conn: Connection, made: list[_Item]) -> dict[tuple[Tenant, str], Answer]:
+        """Return the answers of the claims that these writes finish, by tenant and key."""
+        cut_off = [item.write.settles for item in made if item.write.settles is not None]
         open_claims = idempotency.open_for(conn, cut_off) if cut_off else {}
-        answers: list[tuple[Tenant, str, Answer]] = []
-        for item, after in made:
-            write = item.write
+        answers: dict[tuple[Tenant, str], Answer] = {}
+        for item in made:
+            write, after = item.write, item.after
+            if after is None:
+                continue
             key, request_id = write.completes, write.request_id
             if key is None and write.settles in open_claims:
                 cut_off_claim = open_claims[write.settles]
@@ -254,9 +282,9 @@ class Writer:
             wanted = key is not None or write.settles is None
             answer = write.answer(after, request_id or "") if write.answer and wanted else None
             if key is not None and answer is not None:
-                answers.append((write.tenant, key, answer))
+                answers.setdefault((write.tenant, key), answer)
             item.outcome = Written(after, answer)
-        idempotency.complete(conn, self._envelope, answers)
+        return answers
 
     def _events(self, changes: Changes) -> list[NewEvent]:
         refunds = {refund.id: refund for refund in changes.refunds}
@@ -279,6 +307,13 @@ class Writer:
                 )
             )
         return events
+
+
+def _keys_look_new(writes: Sequence[Write]) -> bool:
+    """Tell whether only new payments claim keys, each its own."""
+    claiming = [write for write in writes if write.claim is not None]
+    keys = {(write.tenant, write.claim.key) for write in claiming if write.claim is not None}
+    return all(write.begins for write in claiming) and len(keys) == len(claiming)
 
 
 class _KeyInUse(Refused):

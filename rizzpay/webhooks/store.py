@@ -32,7 +32,8 @@ from rizzpay.webhooks.model import (
 from rizzpay.webhooks.rows import Due, Offer
 
 # Counters are made or raised in order of their merchants; `behind` is how many events of the same
-# merchant come after this one in the batch.
+# merchant come after this one in the batch. Events of merchants without an open endpoint get no
+# job: an endpoint is sent what is written after the commit that made or opened it.
 PUBLISH = """
 WITH counted AS (
     INSERT INTO rizzpay.event_counters (merchant_id, livemode, last_sequence)
@@ -43,18 +44,28 @@ WITH counted AS (
     ON CONFLICT (merchant_id, livemode) DO UPDATE
     SET last_sequence = rizzpay.event_counters.last_sequence + excluded.last_sequence
     RETURNING merchant_id, livemode, last_sequence
+), written AS (
+    INSERT INTO rizzpay.events (id, merchant_id, livemode, sequence, type, object_id, object_sequence,
+                                data, created_at)
+    SELECT fresh.id, fresh.merchant_id, fresh.livemode, counted.last_sequence - fresh.behind,
+           fresh.type, fresh.object_id, fresh.object_sequence, fresh.data, fresh.created_at
+    FROM unnest(%(ids)b::text[], %(merchant_ids)b::text[], %(livemodes)b::boolean[],
+                %(behind)b::bigint[], %(types)b::text[], %(object_ids)b::text[],
+                %(object_sequences)b::integer[], %(data)b::json[], %(created_ats)b::timestamptz[])
+         AS fresh (id, merchant_id, livemode, behind, type, object_id, object_sequence, data,
+                   created_at)
+    JOIN counted ON counted.merchant_id = fresh.merchant_id AND counted.livemode = fresh.livemode
+    RETURNING id, merchant_id, livemode, sequence, created_at
+), queued AS (
+    INSERT INTO rizzpay.jobs (kind, key, merchant_id, livemode, run_at)
+    SELECT 'webhook.fan_out', id, merchant_id, livemode, created_at
+    FROM written
+    WHERE EXISTS (SELECT FROM rizzpay.webhook_endpoints AS endpoint
+                  WHERE endpoint.merchant_id = written.merchant_id
+                    AND endpoint.livemode = written.livemode AND endpoint.status = 'enabled')
+    ORDER BY id
 )
-INSERT INTO rizzpay.events (id, merchant_id, livemode, sequence, type, object_id, object_sequence,
-                            data, created_at)
-SELECT fresh.id, fresh.merchant_id, fresh.livemode, counted.last_sequence - fresh.behind,
-       fresh.type, fresh.object_id, fresh.object_sequence, fresh.data, fresh.created_at
-FROM unnest(%(ids)b::text[], %(merchant_ids)b::text[], %(livemodes)b::boolean[],
-            %(behind)b::bigint[], %(types)b::text[], %(object_ids)b::text[],
-            %(object_sequences)b::integer[], %(data)b::json[], %(created_ats)b::timestamptz[])
-     AS fresh (id, merchant_id, livemode, behind, type, object_id, object_sequence, data,
-               created_at)
-JOIN counted ON counted.merchant_id = fresh.merchant_id AND counted.livemode = fresh.livemode
-RETURNING id, sequence
+SELECT id, sequence FROM written
 """
 
 GET_EVENT = """

@@ -119,6 +119,11 @@ BREAKS = [
         "make and drop",
     ),
     ("0010_partitions", "DROP POLICY tenant ON rizzpay.webhook_deliveries_rest", "the policy of"),
+    (
+        "0008_events_as_text",
+        "ALTER TABLE rizzpay.events ALTER COLUMN data TYPE jsonb USING data::jsonb",
+        "not json everywhere",
+    ),
 ]
 
 

@@ -42,6 +42,7 @@ BY_TYPE = {
     "smallint": 1,
     "boolean": False,
     "bytea": b"\1" * 32,
+    "json": "{}",
     "jsonb": "{}",
     "timestamp with time zone": FAR,
     "ARRAY": [],

@@ -1,0 +1,60 @@
+"""Puts the payments service together, the same way for the API and for the worker."""
+
+from typing import Any, Protocol
+
+from rizzpay.config import Config
+from rizzpay.gateways.catalog import Gateways
+from rizzpay.infra.database import Database
+from rizzpay.infra.envelope import Envelope
+from rizzpay.payments.asking import Asker
+from rizzpay.payments.model import Clocks
+from rizzpay.payments.service import Parts, Payments, Renderer
+from rizzpay.payments.types import Payment, Refund
+from rizzpay.payments.writer import Rendering, Writer
+
+# The writer has connections of its own, one a mode: they are never waited for, and their plans and
+# memory stay warm. Going round a pool of eight cost PostgreSQL half as much again (2026-11-21).
+WRITER_CONNECTIONS = 2
+
+
+class Views(Renderer, Protocol):
+    """How answers and events look; given by the API, which owns the shape of objects."""
+
+    def payment_event(self, it: Payment) -> dict[str, Any]:
+        """Show a payment as events carry it."""
+
+    def refund_event(self, it: Refund) -> dict[str, Any]:
+        """Show a refund as events carry it."""
+
+
+def assemble(
+    config: Config,
+    database: Database,
+    envelope: Envelope,
+    gateways: Gateways,
+    views: Views,
+) -> Payments:
+    """Return the service; `database` is for reading, and says whose role the writer takes."""
+    settings = config.payments
+    size = WRITER_CONNECTIONS if settings.commit_together else database.size
+    writing = Database(database.settings, database.role, size=size)
+    return Payments(
+        Parts(
+            database=database,
+            writing=writing,
+            envelope=envelope,
+            writer=Writer(
+                writing,
+                envelope,
+                Rendering(views.payment_event, views.refund_event),
+                Clocks(
+                    first_enquiry_s=settings.resolve_schedule_s[0],
+                    authorization_expiry_s=settings.authorization_expiry_s,
+                ),
+                together=settings.commit_together,
+            ),
+            asker=Asker(gateways, config.service.public_url),
+            renderer=views,
+            settings=settings,
+        )
+    )
