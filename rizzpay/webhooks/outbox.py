@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-from rizzpay.infra import jobs
 from rizzpay.infra.database import Connection
-from rizzpay.infra.jobs import NewJob
 from rizzpay.webhooks import store
 from rizzpay.webhooks.model import Event, NewEvent
 
@@ -18,7 +16,6 @@ def publish(conn: Connection, events: Sequence[NewEvent]) -> list[Event]:
     if not events:
         return []
     numbered = store.publish(conn, events)
-    _enqueue(conn, events)
     sequences = {row[0]: row[1] for row in numbered.fetchall()}
     return [
         Event(
@@ -39,14 +36,3 @@ def send(conn: Connection, events: Sequence[NewEvent]) -> None:
     """Publish without waiting for the numbers: for a transaction that runs in a pipeline."""
     if events:
         store.publish(conn, events)
-        _enqueue(conn, events)
-
-
-def _enqueue(conn: Connection, events: Sequence[NewEvent]) -> None:
-    jobs.enqueue(
-        conn,
-        [
-            NewJob("webhook.fan_out", event.id, event.created_at, tenant=event.tenant)
-            for event in events
-        ],
-    )

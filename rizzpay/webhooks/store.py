@@ -45,8 +45,8 @@ WITH counted AS (
     SET last_sequence = rizzpay.event_counters.last_sequence + excluded.last_sequence
     RETURNING merchant_id, livemode, last_sequence
 ), written AS (
-    INSERT INTO rizzpay.events (id, merchant_id, livemode, sequence, type, object_id, object_sequence,
-                                data, created_at)
+    INSERT INTO rizzpay.events (id, merchant_id, livemode, sequence, type, object_id,
+                                object_sequence, data, created_at)
     SELECT fresh.id, fresh.merchant_id, fresh.livemode, counted.last_sequence - fresh.behind,
            fresh.type, fresh.object_id, fresh.object_sequence, fresh.data, fresh.created_at
     FROM unnest(%(ids)b::text[], %(merchant_ids)b::text[], %(livemodes)b::boolean[],

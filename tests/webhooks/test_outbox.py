@@ -8,7 +8,7 @@ import pytest
 
 from rizzpay.core.errors import Refused
 from rizzpay.webhooks import service, store
-from rizzpay.webhooks.model import EventFilter
+from rizzpay.webhooks.model import EndpointChanges, EndpointStatus, EventFilter
 from tests.webhooks.world import NOON, later, new_event, new_tenant
 
 
@@ -18,6 +18,7 @@ def numbers(world, tenant=None):
 
 
 def test_events_get_consecutive_numbers_in_the_order_of_the_call(world):
+    world.add_endpoint("https://127.0.0.1/")
     first = world.publish("payment.created", "payment.captured")
     second = world.publish("refund.created")
     assert [event.sequence for event in (*first, *second)] == [1, 2, 3]
@@ -25,6 +26,22 @@ def test_events_get_consecutive_numbers_in_the_order_of_the_call(world):
     assert found == [*first, *second]
     assert found[0].created_at == NOON
     assert {job.key for job in world.jobs("webhook.fan_out")} == {event.id for event in found}
+
+
+def test_events_of_a_merchant_without_an_open_endpoint_are_nobodys_job(world):
+    neighbour = new_tenant()
+    world.publish()
+    assert world.jobs("webhook.fan_out") == []
+    endpoint, _ = world.add_endpoint("https://127.0.0.1/")
+    ours, theirs = new_event(world.tenant), new_event(neighbour)
+    with world.app.transaction(world.tenant, neighbour) as conn:
+        service.publish(conn, [ours, theirs])
+    assert [job.key for job in world.jobs("webhook.fan_out")] == [ours.id]
+    changes = EndpointChanges(status=EndpointStatus.DISABLED)
+    world.webhooks.update_endpoint(world.author, endpoint.id, changes, NOON)
+    world.publish()
+    assert len(world.jobs("webhook.fan_out")) == 1
+    assert numbers(world) == [1, 2, 3]
 
 
 def test_publishing_nothing_does_nothing(world):
