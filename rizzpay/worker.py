@@ -29,12 +29,8 @@ from rizzpay.infra.job_loop import CONCURRENCY, JobLoop
 from rizzpay.infra.jobs import Job, Settled, Verdict
 from rizzpay.ledger import service as ledger
 from rizzpay.payments import resolving
-from rizzpay.payments.asking import Asker
-from rizzpay.payments.model import Clocks
+from rizzpay.payments.assembly import assemble
 from rizzpay.payments.resolving import Resolver
-from rizzpay.payments.service import Parts as PaymentParts
-from rizzpay.payments.service import Payments
-from rizzpay.payments.writer import Rendering, Writer
 from rizzpay.webhooks import inbound
 from rizzpay.webhooks.service import Webhooks
 
@@ -59,23 +55,7 @@ def build(config: Config) -> Parts:
     keys = envelope.load(database, hsm)
     http = HttpClient()
     gateways = catalog.build(config, http)
-    renderer = Renderer()
-    writer = Writer(
-        database,
-        keys,
-        Rendering(renderer.payment_event, renderer.refund_event),
-        clocks(config),
-    )
-    payments = Payments(
-        PaymentParts(
-            database=database,
-            envelope=keys,
-            writer=writer,
-            asker=Asker(gateways, config.service.public_url),
-            renderer=renderer,
-            settings=config.payments,
-        )
-    )
+    payments = assemble(config, database, keys, gateways, Renderer())
     return Parts(
         config=config,
         database=database,
@@ -84,14 +64,6 @@ def build(config: Config) -> Parts:
         gateways=gateways,
         webhooks=Webhooks(database, keys, config.webhooks, http),
         resolver=Resolver(payments),
-    )
-
-
-def clocks(config: Config) -> Clocks:
-    """Return the clocks that decisions need."""
-    return Clocks(
-        first_enquiry_s=config.payments.resolve_schedule_s[0],
-        authorization_expiry_s=config.payments.authorization_expiry_s,
     )
 
 
