@@ -61,6 +61,16 @@ class Address(click.ParamType[tuple[str, int]]):
 )
 @click.option("--public-url", default="", help="Base of hosted pages. Default: http://LISTEN.")
 @click.option(
+    "--upi-payee-vpa",
+    default="",
+    help="Payee of UPI links that are made without asking the sandbox.",
+)
+@click.option(
+    "--upi-callback-url",
+    default="",
+    help="Where a payment by such a link is told.",
+)
+@click.option(
     "--latency-ms",
     type=click.IntRange(0, 60_000),
     default=0,

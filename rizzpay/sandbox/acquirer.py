@@ -10,10 +10,11 @@ from datetime import datetime
 
 import msgspec
 
-from rizzpay.core import ids
-from rizzpay.sandbox import magic, records, wire
+from rizzpay.core import clock, ids
+from rizzpay.sandbox import links, magic, records, wire
 from rizzpay.sandbox.journal import Journal, unix_ms
 from rizzpay.sandbox.letters import Letters
+from rizzpay.sandbox.links import OwnLink
 from rizzpay.sandbox.magic import Course, Script, Transport
 from rizzpay.sandbox.records import Attempt, Charge, Records
 from rizzpay.sandbox.settings import Settings
@@ -60,10 +61,12 @@ class Acquirer:
         self._wake()
         return self.result(attempt), script.transport
 
-    def enquire(self, attempt_id: str, now: datetime) -> Result:
+    def enquire(self, attempt_id: str, now: datetime, *, keep_open: bool = False) -> Result:
         """Return what became of an id; one never seen is closed. Raises Refused(404, absent)."""
         with self._kept.change():
             seen = self._kept.attempt(attempt_id)
+            if seen is None and keep_open:
+                raise Refused(404, "absent", "It has not come yet.")
             if seen is None:
                 closed = Attempt(attempt_id, "closed", b"", "", "", "declined", 0, "INR")
                 seen = self._journal.add(closed)
@@ -104,6 +107,31 @@ class Acquirer:
                 self._tell(charge, decided, 1, now)
         self._wake()
         return decided
+
+    def pay_own_link(self, link: OwnLink, now: datetime) -> Result:
+        """Let a customer pay by a merchant's own link, once. Raises Refused."""
+        method = {"type": "upi", "flow": link.flow}
+        script = magic.charge_script(method, link.amount)
+        if script.transport is Transport.DROPPED:
+            raise Refused(503, "not_reached", "Made never to arrive by a magic value.")
+        with self._kept.change():
+            seen = self._kept.attempt(link.attempt_id)
+            if seen is not None and seen.kind == "closed":
+                raise Refused(409, "over", "An enquiry has closed this tr.")
+            if seen is not None:
+                raise Refused(409, "duplicate", "This tr was paid, or tried, before.")
+            charge = self._own_charge(link, method, now)
+            attempt = self._journal.add(_own_attempt(link, charge))
+            if script.late:
+                self._journal.later(self._settings.late_after_s * 1000, "late", attempt, now)
+            if script.transport is Transport.SLOW:
+                self._journal.later(self._settings.slow_ms, "decide", attempt, now)
+            elif script.transport is Transport.LOST:
+                attempt = self._conclude(charge, attempt, script, now)
+            else:
+                attempt = self._decide(charge, attempt, now)
+        self._wake()
+        return self.result(attempt)
 
     def run_due(self, now: datetime) -> int | None:
         """Do what has become due; return when the next is, in Unix milliseconds."""
@@ -158,6 +186,23 @@ class Acquirer:
             if script.copies > 1:
                 self._tell(charge, attempt, script.copies, now)
         return attempt
+
+    def _own_charge(self, link: OwnLink, method: dict[str, str], now: datetime) -> Charge:
+        charge = Charge(
+            reference=f"ch_{ids.ulid(now)}",
+            attempt_id=link.attempt_id,
+            payment_id="",  # a link does not say it
+            asked=link.amount,
+            currency="INR",
+            manual_capture=0,
+            method=msgspec.json.encode(method),
+            description="",
+            callback_url=self._settings.upi_callback_url,
+            return_url=None,
+            expires_at=clock.unix_s(now),
+        )
+        self._kept.run(records.ADD_CHARGE, records.charge_row(charge))
+        return charge
 
     def _operate(
         self, asked: CaptureIn | VoidIn | RefundIn, charge: Charge, blank: Attempt, now: datetime
@@ -286,7 +331,7 @@ class Acquirer:
         serial = attempt.charge.removeprefix("ch_")
         match kind:
             case "intent" | "qr":
-                payee = {"payee_vpa": "rizzpay.sandbox@rizzpay", "payee_name": "RizzPay Sandbox"}
+                payee = {"payee_vpa": links.PAYEE, "payee_name": "RizzPay Sandbox"}
                 tail = {"payee_mcc": "5411", "reference": f"CH{serial}"}
                 return {"type": "upi", "flow": kind, **payee, **tail}
             case "collect":
@@ -316,6 +361,20 @@ def _blank(asked: Operation, digest: bytes, charge: Charge) -> Attempt:
         status="approved",
         amount=charge.held if isinstance(asked, VoidIn) else asked.amount,
         currency=charge.currency if isinstance(asked, VoidIn) else asked.currency,
+    )
+
+
+def _own_attempt(link: OwnLink, charge: Charge) -> Attempt:
+    """Return the attempt of a customer who has acted already; no request is the same as it."""
+    return Attempt(
+        attempt_id=link.attempt_id,
+        kind="charge",
+        digest=b"",
+        charge=charge.reference,
+        reference=charge.reference,
+        status="processing",
+        amount=link.amount,
+        currency=charge.currency,
     )
 
 

@@ -1,14 +1,14 @@
 """The customer's side, played by a person or a test: hosted pages, and a mock UPI app."""
 
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import falcon
 import msgspec
 
 from rizzpay.core import clock
 from rizzpay.core.money import Money
-from rizzpay.sandbox import pages
+from rizzpay.sandbox import links, pages
 from rizzpay.sandbox.acquirer import Acquirer, charge_of_upi_reference
 from rizzpay.sandbox.door import answer, read_body
 from rizzpay.sandbox.records import Attempt, Charge
@@ -70,27 +70,28 @@ class Act:
 class Scan:
     """POST /customer/scan: a UPI app that pays the string it was given."""
 
-    def __init__(self, acquirer: Acquirer) -> None:
-        """Take the acquirer."""
+    def __init__(self, acquirer: Acquirer, settings: Settings) -> None:
+        """Take the acquirer, and the payee of links that it did not lead to."""
         self._acquirer = acquirer
+        self._own_payee = settings.upi_payee_vpa
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Read the link as an app does, then approve its payment."""
-        reference = self._reference(parse(read_body(req, BODY_MAX_BYTES), ScanIn).upi)
+        fields = links.read(parse(read_body(req, BODY_MAX_BYTES), ScanIn).upi)
+        if self._own_payee and fields.get("pa") == self._own_payee:
+            answer(resp, self._acquirer.pay_own_link(links.own(fields), clock.now()))
+            return
+        reference = self._reference(fields)
         attempt = self._acquirer.customer_acts(reference, approve=True, now=clock.now())
         answer(resp, self._acquirer.result(attempt))
 
-    def _reference(self, link: str) -> str:
-        parts = urlsplit(link)
-        fields = {name: texts[-1] for name, texts in parse_qs(parts.query).items()}
-        if parts.scheme != "upi" or parts.netloc != "pay":
-            raise Refused(422, "invalid", "This is not an upi://pay link.")
+    def _reference(self, fields: dict[str, str]) -> str:
         reference = charge_of_upi_reference(fields.get("tr", ""))
         charge, _ = self._acquirer.customer(reference, clock.now())
         wanted: dict[str, Any] = {
             "am": Money(charge.asked, charge.currency).decimal(),
             "cu": charge.currency,
-            "pa": "rizzpay.sandbox@rizzpay",
+            "pa": links.PAYEE,
         }
         wrong = [name for name, text in wanted.items() if fields.get(name) != text]
         if wrong:

@@ -66,7 +66,8 @@ class Enquiries:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Say what became of an id, or close it."""
         asked = parse(self._door.read(req), EnquiryIn)
-        answer(resp, self._acquirer.enquire(asked.attempt_id, clock.now()))
+        result = self._acquirer.enquire(asked.attempt_id, clock.now(), keep_open=asked.keep_open)
+        answer(resp, result)
 
 
 class Attempts:

@@ -14,6 +14,7 @@ from gevent.pywsgi import WSGIServer
 
 from rizzpay.core import clock
 from rizzpay.core.errors import Misconfigured
+from rizzpay.sandbox import links
 from rizzpay.sandbox.acquirer import Acquirer
 from rizzpay.sandbox.customers import Act, Front, Page, Scan
 from rizzpay.sandbox.door import Door, answer, refuse, refuse_http
@@ -48,6 +49,7 @@ class Sandbox:
         self._due = Event()
         self.kept = Records(settings.data)
         self.letters = Letters(self.kept, settings, self._due.set)
+        _check_own_links(self.letters, settings)
         self.acquirer = Acquirer(self.kept, self.letters, settings, self._due.set)
 
     def work(self) -> None:
@@ -78,7 +80,7 @@ def create_app(sandbox: Sandbox, settings: Settings) -> falcon.App[falcon.Reques
     app.add_route("/v1/attempts/{attempt_id}", Attempts(acquirer, door))
     app.add_route("/v1/ledger", Ledger(sandbox.kept, door))
     app.add_route("/v1/ledger/summary", Summary(sandbox.kept, door))
-    app.add_route("/customer/scan", Scan(acquirer))
+    app.add_route("/customer/scan", Scan(acquirer, settings))
     app.add_route("/customer/{reference}", Page(acquirer))
     app.add_route("/customer/{reference}/approve", Act(acquirer, approve=True))
     app.add_route("/customer/{reference}/decline", Act(acquirer, approve=False))
@@ -114,6 +116,19 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     server.stop(timeout=STOP_S)
     worker.kill()
     sandbox.kept.close()
+
+
+def _check_own_links(letters: Letters, settings: Settings) -> None:
+    """Refuse half a registration, or an address that this sandbox may not call."""
+    if bool(settings.upi_payee_vpa) is not bool(settings.upi_callback_url):
+        raise Misconfigured("--upi-payee-vpa and --upi-callback-url belong together")
+    if settings.upi_payee_vpa == links.PAYEE:
+        raise Misconfigured(f"--upi-payee-vpa: {links.PAYEE} is the sandbox's own payee")
+    if settings.upi_callback_url:
+        try:
+            letters.check_url(settings.upi_callback_url)
+        except Refused as error:
+            raise Misconfigured(f"--upi-callback-url: {error.detail}") from None
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -19,6 +19,8 @@ class Settings:
     callback_ca_file: str | None = None
     callback_url_prefixes: tuple[str, ...] = ()  # none: only loopback hosts
     public_url: str = ""  # of the hosted pages; empty: the address that is listened on
+    upi_payee_vpa: str = ""  # of links that merchants' sides make; empty: they make none
+    upi_callback_url: str = ""  # who is told of a payment to it
     latency_ms: int = 0
     slow_ms: int = 2000
     hang_s: float = 30.0

@@ -102,9 +102,10 @@ class RefundIn(_In, frozen=True):
 
 
 class EnquiryIn(_In, frozen=True):
-    """POST /v1/enquiries."""
+    """POST /v1/enquiries. What `keep_open` asks about may still come."""
 
     attempt_id: Id
+    keep_open: bool = False
 
 
 class ScanIn(_In, frozen=True):

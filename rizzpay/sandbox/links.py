@@ -1,0 +1,57 @@
+"""UPI links as a payer's app reads them: what the sandbox needs of one. Pure.
+
+It reads links that the acquirer's answer led to, and links that a merchant's side made by itself;
+which of the two one is, its payee says.
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
+
+from rizzpay.core.money import AMOUNT_MAX
+from rizzpay.sandbox.wire import Refused
+
+PAYEE = "rizzpay.sandbox@rizzpay"  # of the links that our answers lead to
+REFERENCE = re.compile(r"[A-Za-z0-9]{4,35}")  # `tr`, as NPCI's linking specification allows it
+OWN_ID = re.compile(r"([a-z]{2,8})([0-9A-Z]{26})")  # an id without the underscore after its prefix
+RUPEES = re.compile(r"([0-9]{1,14})\.([0-9]{2})")
+FLOW_OF_MODE = {"04": "intent", "22": "qr"}
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLink:
+    """A link that a merchant's side made: whom it says it is about, and how much, in paise."""
+
+    attempt_id: str
+    amount: int
+    flow: str
+
+
+def read(text: str) -> dict[str, str]:
+    """Return the fields of an upi://pay link; raises Refused(422, invalid)."""
+    parts = urlsplit(text)
+    if parts.scheme != "upi" or parts.netloc != "pay":
+        raise Refused(422, "invalid", "This is not an upi://pay link.")
+    return {name: texts[-1] for name, texts in parse_qs(parts.query).items()}
+
+
+def own(fields: dict[str, str]) -> OwnLink:
+    """Return what a merchant's own link asks for; raises Refused(422, invalid)."""
+    reference, rupees = fields.get("tr", ""), RUPEES.fullmatch(fields.get("am", ""))
+    amount = int(rupees[1]) * 100 + int(rupees[2]) if rupees else 0
+    right = {
+        "tr": REFERENCE.fullmatch(reference) is not None,
+        "am": 0 < amount <= AMOUNT_MAX,
+        "cu": fields.get("cu") == "INR",
+        "mode": fields.get("mode") in FLOW_OF_MODE,
+    }
+    wrong = [name for name, is_right in right.items() if not is_right]
+    if wrong:
+        raise Refused(422, "invalid", f"The link is wrong in: {', '.join(wrong)}.")
+    return OwnLink(attempt_of(reference), amount, FLOW_OF_MODE[fields["mode"]])
+
+
+def attempt_of(reference: str) -> str:
+    """Return the attempt_id that a `tr` stands for; one of another form is its own id."""
+    own_id = OWN_ID.fullmatch(reference)
+    return f"{own_id[1]}_{own_id[2]}" if own_id else reference
