@@ -14,6 +14,8 @@ from capacity.errors import CapacityError
 COMMANDS = {
     "probe": "capacity.commands.probe",
     "plan": "capacity.commands.plan",
+    "render": "capacity.commands.render",
+    "verify": "capacity.commands.verify",
     "grow": "capacity.commands.grow",
 }
 

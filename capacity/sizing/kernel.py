@@ -163,7 +163,7 @@ def _memory(request: Request, budget: Budget) -> list[Setting]:
                 "vm.nr_hugepages",
                 postgresql.huge_pages(budget),
                 "pages of 2 MiB",
-                "PostgreSQL's shared memory: the buffers and a twentieth more",
+                "PostgreSQL's shared memory: the buffers, a twentieth, and 128 KiB a connection",
                 request.pages.postgresql_page("kernel-resources", "LINUX-HUGE-PAGES"),
             )
         )

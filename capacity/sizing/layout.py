@@ -63,8 +63,8 @@ def core_roles(hardware: Hardware, found: Layout) -> list[CoreRoles]:
     ]
 
 
-def units(hardware: Hardware, found: Layout) -> list[Unit]:
-    """Return the services and where each may run."""
+def units(hardware: Hardware, found: Layout, cache: str) -> list[Unit]:
+    """Return the services and where each may run; `cache` is the unit of Redis or Valkey."""
     several = len(hardware.nodes) > 1
     pinned = [
         Unit(
@@ -78,7 +78,8 @@ def units(hardware: Hardware, found: Layout) -> list[Unit]:
         *((f"rizzpay-worker@{index}.service", "worker") for index in range(found.workers)),
         ("haproxy.service", "haproxy"),
         ("postgresql@.service", "postgresql"),
-        ("valkey-server.service", "housekeeping"),
+        ("patroni.service", "postgresql"),  # where it starts PostgreSQL itself
+        (cache, "housekeeping"),
         ("rizzpay-hsmd.service", "housekeeping"),
     ]
     return pinned + [_unit(found, name, role, several=several) for name, role in named]

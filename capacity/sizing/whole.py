@@ -21,6 +21,7 @@ from capacity.sizing.plan import (
 from capacity.sizing.request import Request
 
 PEAK_MAX = 100.0
+CACHES = {12: "redis-server.service", 13: "valkey-server.service"}
 DEMANDING: tuple[Component, ...] = get_args(Component)
 
 
@@ -61,7 +62,7 @@ def plan(machine: Machine, wanted: Target, costs: Costs) -> Plan:
         costs=costs,
         demand=[_demand(request, needs, component) for component in DEMANDING],
         cores=layout.core_roles(hardware, dealt),
-        units=layout.units(hardware, dealt),
+        units=layout.units(hardware, dealt, CACHES[wanted.debian]),
         memory=[*budget.shares, memory.page_cache(budget)],
         settings=_settings(request, budget, backends),
     )

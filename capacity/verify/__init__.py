@@ -1,0 +1,1 @@
+"""Compares a plan with the machine that runs: findings, each with the file to look at."""
