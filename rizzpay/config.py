@@ -13,6 +13,8 @@ import msgspec
 from rizzpay.core.errors import Misconfigured
 from rizzpay.core.secret import Secret
 
+UpiLinks = Literal["acquirer", "own"]
+
 # Loopback and link-local, where metadata services answer; the last is IPv4 written as IPv6.
 THIS_HOST = tuple(
     ipaddress.ip_network(text)
@@ -83,7 +85,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answer_timeout_s: float = 5.0
     # Who makes the links of UPI intent and QR: the acquirer, asked for each payment, or we
     # ("own"), to the payee below; then the acquirer hears of a payment when its customer pays.
-    upi_links: Literal["acquirer", "own"] = "acquirer"
+    upi_links: UpiLinks = "acquirer"
     upi_payee_vpa: str = ""
     upi_payee_name: str = ""  # as the payer's app shows it
     upi_payee_mcc: str = ""  # four digits

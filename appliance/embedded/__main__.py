@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -45,28 +46,24 @@ def main() -> None:
     help="Directory of PostgreSQL's programs. Default: the wheel's, then Debian's.",
 )
 @click.option("--no-demo", is_flag=True, help="Take no demonstration payment.")
+@click.option(
+    "--upi-links",
+    type=click.Choice(["acquirer", "own"]),
+    default="acquirer",
+    show_default=True,
+    help="Who makes the links of UPI intent and QR.",
+)
 @click.option("--fresh", is_flag=True, help="Delete what an earlier run stored, and begin anew.")
-def serve_command(
-    *,
-    data: Path,
-    port: int,
-    workers: int,
-    postgres: Path | None,
-    no_demo: bool,
-    fresh: bool,
-) -> None:
+def serve_command(*, no_demo: bool, fresh: bool, **others: Any) -> None:
     """Start PostgreSQL, Valkey, HSM, sandbox, workers and HAProxy; take a payment; stay up.
 
     Ctrl-C stops everything that was started. What was stored is there again next time. Prints a
     line that begins with `ready` and the address when it is.
     """
     options = Options(
-        data=data,
-        port=port,
-        workers=workers,
-        postgres=postgres,
         wants_demonstration=not no_demo,
         begins_anew=fresh,
+        **others,  # click has checked their names and types
     )
     try:
         serve(options)

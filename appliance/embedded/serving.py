@@ -28,7 +28,7 @@ from appliance.embedded.layout import ROOT, Layout
 from appliance.embedded.programs import Program
 from appliance.embedded.settings import Addresses, Parts
 from appliance.embedded.supervisor import Interrupted, Supervisor, end_leftovers, interruptible
-from rizzpay.config import Config, DatabaseSettings
+from rizzpay.config import Config, DatabaseSettings, UpiLinks
 from rizzpay.core import clock
 from rizzpay.core.errors import Unavailable
 from rizzpay.infra import log, migrations
@@ -53,6 +53,7 @@ class Options:
     postgres: Path | None
     wants_demonstration: bool
     begins_anew: bool
+    upi_links: UpiLinks = "acquirer"
 
 
 def workers_for(cores: int) -> int:
@@ -117,7 +118,7 @@ class Start:
             valkey.settings(place.run / "valkey.sock", place.secret("valkey")),
             softhsm.init_token(place.data / "hsm", place.run / "hsm.sock"),
         )
-        config = settings.build(place, addresses, parts)
+        config = settings.build(place, addresses, parts, self.options.upi_links)
         layout.write_private(place.config, settings.toml(config))
         self._migrate(config)
         supervisor.start_all(
@@ -185,6 +186,7 @@ class Start:
             *("--key-id", settings.SANDBOX, "--secret-file", str(place.secret("sandbox"))),
             *("--callback-secret-file", str(place.secret("sandbox_callback"))),
             *("--callback-ca-file", str(ca_file)),
+            *("--upi-payee-vpa", settings.PAYEE_VPA, "--upi-callback-url", addresses.callbacks),
         )
 
     def _api(self, path: Path) -> Program:

@@ -15,10 +15,12 @@ from rizzpay.config import (
     GatewaySettings,
     HsmSettings,
     Service,
+    UpiLinks,
     WebhookSettings,
 )
 
 SANDBOX = "sandbox"  # name of the gateway, and its key id
+PAYEE_VPA = "rizzpay.appliance@rizzpay"  # of UPI links that the appliance makes itself
 LOOPBACK = ("127.0.0.0/8",)  # a merchant develops on this machine, so webhooks may go to it
 
 
@@ -48,9 +50,16 @@ class Addresses:
         """The sandbox acquirer's URL."""
         return f"http://127.0.0.1:{self.sandbox_port}"
 
+    @property
+    def callbacks(self) -> str:
+        """Where the sandbox acquirer tells of payments that no request told it of."""
+        return f"{self.api}/webhooks/{SANDBOX}"
 
-def build(layout: Layout, addresses: Addresses, parts: Parts) -> Config:
-    """Return the settings."""
+
+def build(
+    layout: Layout, addresses: Addresses, parts: Parts, upi_links: UpiLinks = "acquirer"
+) -> Config:
+    """Return the settings; `upi_links` says who makes the links of UPI intent and QR."""
     sandbox = GatewaySettings(
         kind="sandbox",
         base_url=addresses.sandbox,
@@ -58,6 +67,10 @@ def build(layout: Layout, addresses: Addresses, parts: Parts) -> Config:
         key_id=SANDBOX,
         secret_file=str(layout.secret("sandbox")),
         callback_secret_file=str(layout.secret("sandbox_callback")),
+        upi_links=upi_links,
+        upi_payee_vpa=PAYEE_VPA,
+        upi_payee_name="RizzPay Appliance",
+        upi_payee_mcc="5411",
     )
     return Config(
         service=Service(

@@ -68,9 +68,11 @@ def test_what_is_written_is_what_the_service_reads(tmp_path):
         valkey.settings(tmp_path / "v.sock", place.secret("valkey")),
         HsmSettings("/s", "/m", "label", "/pin", "/keys"),
     )
-    built = settings.build(place, settings.Addresses(8443, 8090), parts)
-    layout.write_private(place.config, settings.toml(built))
-    assert config.load(place.config) == built
+    for upi_links in ("acquirer", "own"):
+        built = settings.build(place, settings.Addresses(8443, 8090), parts, upi_links)
+        assert built.gateways["sandbox"].upi_links == upi_links
+        layout.write_private(place.config, settings.toml(built))
+        assert config.load(place.config) == built
 
 
 def test_a_secret_is_made_once_and_is_private(tmp_path):
