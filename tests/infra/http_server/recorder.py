@@ -44,6 +44,12 @@ def slow(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     return whole(start_response, {"slow": True})
 
 
+def hang(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """Keep the whole worker from working, as nothing in the service may."""
+    while True:
+        sum(range(1_000))
+
+
 def big(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     """Answer as many bytes as the query names."""
     body = b"x" * int(parse_qs(environ["QUERY_STRING"])["n"][0])
@@ -104,6 +110,7 @@ def closed(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 
 BEHAVIOUR = {
     "slow": slow,
+    "hang": hang,
     "big": big,
     "crash": crash,
     "late_crash": late_crash,
