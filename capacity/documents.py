@@ -49,7 +49,12 @@ def read_machine(path: Path) -> Machine:
 
 def pretty(document: msgspec.Struct) -> str:
     """Return the document as JSON for people and for git, with a line end."""
-    return _lines(msgspec.to_builtins(document), 0) + "\n"
+    return _lines(plain(document), 0) + "\n"
+
+
+def plain(document: msgspec.Struct) -> Any:
+    """Return the document as dictionaries, lists, texts, numbers and None."""
+    return msgspec.to_builtins(document)
 
 
 def write(document: msgspec.Struct, output: Path | None) -> None:

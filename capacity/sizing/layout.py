@@ -93,8 +93,11 @@ def _unit(found: Layout, name: str, role: Role, *, several: bool) -> Unit:
 
 def _shared(hardware: Hardware, needs: Needs) -> Layout:
     cores = list(hardware.cores)
-    workers = min(needs.api, len(cores))
-    return Layout(roles=dict.fromkeys(EVERYTHING, cores), api_workers=cores[:workers], workers=1)
+    return Layout(
+        roles=dict.fromkeys(EVERYTHING, cores),
+        api_workers=cores[: needs.api],
+        workers=min(needs.worker, len(cores)),
+    )
 
 
 def _dedicated(hardware: Hardware, needs: Needs) -> Layout:

@@ -28,14 +28,14 @@ def haproxy(request: Request, budget: Budget) -> list[Setting]:
             len(chosen),
             "",
             "one thread a CPU of HAProxy; its threads share connections, processes would not",
-            pages.haproxy("nbthread"),
+            pages.haproxy("3.1-nbthread"),
         ),
         (
             "cpu-map",
             f"auto:1/1-{len(chosen)} {cpus.text(chosen)}",
             "",
             "each thread stays on its CPU, near to the network card",
-            pages.haproxy("cpu-map"),
+            pages.haproxy("3.1-cpu-map"),
         ),
         (
             "maxconn",
@@ -49,14 +49,14 @@ def haproxy(request: Request, budget: Budget) -> list[Setting]:
             budget.proxy_connections * 2,
             "blocks",
             "sessions that may be resumed: each client's, and the one before",
-            pages.haproxy("tune.ssl.cachesize"),
+            pages.haproxy("3.2-tune.ssl.cachesize"),
         ),
         (
             "limit_nofile",
             FILES_BASE + budget.proxy_connections * FILES_A_CLIENT,
             "files",
             "two sockets a client; HAProxy lowers maxconn when it may not have them",
-            pages.haproxy("ulimit-n"),
+            pages.haproxy("3.1-ulimit-n"),
         ),
     ]
     return [_row(*row) for row in rows]
