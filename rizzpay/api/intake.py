@@ -49,6 +49,8 @@ from rizzpay.payments.types import (
     PaymentFilter,
 )
 
+CAPTURE_METHODS = {method.value: method for method in CaptureMethod}
+INTENT, QR = UpiIntent(), UpiQr()
 TOKEN_SHOWN = 4  # characters at the end of a token that a merchant recognises it by
 
 
@@ -64,7 +66,7 @@ def create_payment(body: PaymentBody, caller: Caller, now: datetime) -> CreatePa
         money=Money(body.amount, body.currency),
         method=method,
         method_view=method_view,
-        capture_method=CaptureMethod(body.capture_method),
+        capture_method=CAPTURE_METHODS[body.capture_method],
         payer=_payer(body.customer, vpa, caller, now),
         reference=body.reference,
         description=body.description,
@@ -129,7 +131,7 @@ def _upi(body: UpiMethod, caller: Caller) -> tuple[Method, dict[str, str]]:
     if body.flow != "collect":
         if body.vpa is not None:
             raise Refused("invalid_request", "Only collect takes a vpa.", param="method.vpa")
-        return (UpiIntent() if body.flow == "intent" else UpiQr()), shown
+        return (INTENT if body.flow == "intent" else QR), shown
     if body.vpa is None:
         raise Refused("invalid_request", "Collect needs the payer's vpa.", param="method.vpa")
     shown["handle"] = body.vpa.rpartition("@")[2]

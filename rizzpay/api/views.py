@@ -98,9 +98,16 @@ def refund(it: Refund) -> RefundObject:
 class Renderer:
     """Finished answers and event bodies, as the payments service needs them.
 
+    The answer about a payment without a payer is the body of its last event; whoever asks for
+    both, one after the other, has it written once.
+
     `request_id` goes into error objects; it is the id of the request that is answered, also when
     the answer is found later.
     """
+
+    def __init__(self) -> None:
+        """Begin with nothing written."""
+        self._last: tuple[Payment | None, bytes] = (None, b"")
 
     def payment_answer(self, it: Payment, payer: Payer | None, request_id: str = "") -> Answer:
         """Answer POST /v1/payments: 201, 402 declined, 502 not sent, 504 unknown."""
@@ -113,6 +120,8 @@ class Renderer:
                 request_id,
                 _about(it.gateway, it.failure, payment_id=it.id, status=it.status.value),
             )
+        if payer is None:
+            return Answer(201, self.payment_event_json(it))
         return _done(201, payment(it, payer))
 
     def capture_answer(
@@ -146,12 +155,23 @@ class Renderer:
 
     def payment_event(self, it: Payment) -> dict[str, Any]:
         """Return a payment as events carry it: of the customer only the id."""
-        customer = CustomerObject(id=it.payer_id) if it.payer_id else None
-        return _plain(_payment(it, customer))
+        return _plain(payment(it, None))
+
+    def payment_event_json(self, it: Payment) -> bytes:
+        """Return the same as JSON in UTF-8."""
+        known, written = self._last
+        if known is not it:
+            written = msgspec.json.encode(payment(it, None))
+            self._last = (it, written)
+        return written
 
     def refund_event(self, it: Refund) -> dict[str, Any]:
         """Return a refund as events carry it."""
         return _plain(refund(it))
+
+    def refund_event_json(self, it: Refund) -> bytes:
+        """Return the same as JSON in UTF-8."""
+        return msgspec.json.encode(refund(it))
 
     def _operation_answer(
         self, it: Payment, payer: Payer | None, tried: Attempt, request_id: str
@@ -170,6 +190,7 @@ class Renderer:
 
 def _payment(it: Payment, customer: CustomerObject | None) -> PaymentObject:
     currency: Any = it.money.currency
+    created_at = unix_s(it.created_at)
     return PaymentObject(
         id=it.id,
         livemode=it.tenant.livemode,
@@ -193,8 +214,8 @@ def _payment(it: Payment, customer: CustomerObject | None) -> PaymentObject:
         failure=_failure(it.failure),
         late_authorization=it.late,
         cancellation_reason=it.cancellation_reason,
-        created_at=unix_s(it.created_at),
-        updated_at=unix_s(it.updated_at),
+        created_at=created_at,
+        updated_at=created_at if it.updated_at is it.created_at else unix_s(it.updated_at),
         expires_at=when(it.expires_at),
         authorization_expires_at=when(it.authorization_expires_at),
     )

@@ -92,12 +92,15 @@ def has_card_number(text: str) -> bool:
     return bool(_TRACK.search(folded)) or any(True for _ in _card_numbers(folded))
 
 
-def may_be_card_data(text: str) -> bool:
+def may_be_card_data(raw: bytes) -> bool:
     """Tell quickly whether an ASCII text is worth the looks below; False means that it is not."""
-    digits = len(text.encode().translate(None, _NO_DIGITS))
+    digits = len(raw.translate(None, _NO_DIGITS))
+    if digits < CVV_SHORTEST:
+        return False
+    text = raw.decode("ascii")
     if digits >= TRACK_SHORTEST and (_RUN.search(text) or _TRACK.search(text)):
         return True
-    return digits >= CVV_SHORTEST and "cv" in text.lower() and bool(_SPOKEN_CVV.search(text))
+    return "cv" in text.lower() and bool(_SPOKEN_CVV.search(text))
 
 
 def has_spoken_cvv(text: str) -> bool:

@@ -13,6 +13,7 @@ import math
 from collections import OrderedDict
 from dataclasses import dataclass
 
+import msgspec
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -47,8 +48,7 @@ return {granted, math.floor(tokens), math.ceil(short / rate), math.ceil((size - 
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """The answer to one request for a token; times in seconds."""
 
     allowed: bool
@@ -181,7 +181,7 @@ class Cache:
 
 
 def _allowed(limit: int, remaining: int, reset_s: int) -> Taken:
-    left = max(0, min(limit, remaining))
+    left = min(limit, remaining)
     return Taken(allowed=True, limit=limit, remaining=left, reset_s=reset_s, retry_after_s=0)
 
 

@@ -36,7 +36,7 @@ SINGLE = values.MutexValue  # what prometheus_client uses when it has no shared 
 LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 STALL_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
-PAYMENTS = tallies.counts(
+PAYMENTS = tallies.exact(
     Counter(
         "rizzpay_payment",
         "Answers of the gateways to requests for money",

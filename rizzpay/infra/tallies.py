@@ -112,6 +112,11 @@ def counts(kept: Counter) -> Family[Count]:
     return Family(lambda values: Count(kept.labels(*values)))
 
 
+def exact(kept: Counter) -> Family[Counter]:
+    """Keep the children of a counter that has to be right at every moment, in all processes."""
+    return Family(lambda values: kept.labels(*values))
+
+
 def spreads(kept: Histogram) -> Family[Spread]:
     """Tally a histogram with labels."""
     return Family(lambda values: Spread(kept.labels(*values)))

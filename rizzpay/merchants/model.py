@@ -103,7 +103,7 @@ class MadeKey:
     secret: Secret[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StoredKey:
     """A key with what is needed to check it, and whose it is."""
 
@@ -116,6 +116,12 @@ class StoredKey:
     expires_at: datetime | None
     revoked_at: datetime | None
     merchant: Merchant
+
+    @functools.cached_property
+    def caller(self) -> Caller:
+        """Return who calls with this key; made once, not once a request."""
+        tenant = Tenant(self.merchant.id, self.livemode)
+        return Caller(self.merchant, tenant, self.id, self.scopes)
 
     def usable(self, now: datetime) -> bool:
         """Tell whether the key may still be used; its secret is another question."""

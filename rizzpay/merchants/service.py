@@ -84,9 +84,8 @@ class Merchants:
             raise Refused("ip_not_allowed")
         if found.merchant.status == "offboarded":
             raise Refused("merchant_suspended")
-        tenant = Tenant(found.merchant.id, found.livemode)
-        self._used[found.id] = (tenant, now)
-        return Caller(found.merchant, tenant, found.id, found.scopes)
+        self._used[found.id] = (found.caller.tenant, now)
+        return found.caller
 
     def flush_used(self) -> None:
         """Write when keys were last used; called about once a minute, off the request path."""
