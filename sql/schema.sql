@@ -434,7 +434,8 @@ CREATE TABLE rizzpay.jobs (
     lease_until timestamp with time zone,
     last_error text,
     created_at timestamp with time zone DEFAULT now() NOT NULL
-);
+)
+WITH (fillfactor='50', autovacuum_vacuum_threshold='10000', autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_insert_scale_factor='0.1', autovacuum_analyze_threshold='10000', autovacuum_analyze_scale_factor='0.05');
 
 ALTER TABLE ONLY rizzpay.jobs FORCE ROW LEVEL SECURITY;
 

@@ -11,7 +11,7 @@ Several processes may run it side by side: a lease passes over what another one 
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import gevent
 from gevent.event import Event
@@ -31,6 +31,8 @@ VERDICTS_MAX = 256  # verdicts a transaction
 LEASE_S = 120.0  # longer than any handler: a webhook may take its whole time-out
 POLL_IDLE_S = 0.1
 POLL_BUSY_S = 0.02
+LATE_S = 2.0  # a job may become visible that long after it was due
+SWEEP_EVERY_S = 5.0  # between looks at everything that is due: leases that ran out, odd clocks
 PAUSE_S = 1.0  # after a lease that failed
 BACKOFF_MAX_S = 3600
 STOP_PATIENCE_S = 15.0
@@ -58,6 +60,8 @@ class JobLoop:
         self._settling: GroupCommit[tuple[Job, Verdict], None] = GroupCommit(
             "verdicts", self._settle, VERDICTS_MAX
         )
+        self._since: dict[str, datetime] = {}  # what was due before has been leased
+        self._sweep_s = 0.0
         self._stop = Event()
         self._room = Event()  # something has ended
 
@@ -103,18 +107,24 @@ class JobLoop:
 
     def _lease(self, limits: Mapping[str, int]) -> dict[str, int]:
         """Lease and begin; returns how many jobs of each kind were found."""
+        now = clock.now()
+        if clock.monotonic_s() >= self._sweep_s:
+            self._sweep_s = clock.monotonic_s() + SWEEP_EVERY_S
+            self._since.clear()
         with self._database.transaction() as conn:
-            leased = jobs.lease(conn, clock.now(), limits, LEASE_S)
-        sets: dict[str, list[Job]] = {}
+            leased = jobs.lease(conn, now, limits, LEASE_S, self._since)
+        sets: dict[str, list[Job]] = {kind: [] for kind in limits}
         for job in leased:
-            sets.setdefault(job.kind, []).append(job)
+            sets[job.kind].append(job)
         for kind, found in sets.items():
-            if kind in self._batches:
-                self._batches[kind].spawn(self._run_set, kind, found)
-            else:
+            reached = max(job.run_at for job in found) if len(found) >= limits[kind] else now
+            self._since[kind] = reached - timedelta(seconds=LATE_S)
+            if kind not in self._batches:
                 for job in found:
                     self._pool.spawn(self._run_one, job)
-        return {kind: len(found) for kind, found in sets.items()}
+            elif found:
+                self._batches[kind].spawn(self._run_set, kind, found)
+        return {kind: len(found) for kind, found in sets.items() if found}
 
     def _run_one(self, job: Job) -> None:
         try:

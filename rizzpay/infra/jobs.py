@@ -9,7 +9,8 @@ stands in front of money. Everything here works on sets; rows are locked in orde
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -21,6 +22,8 @@ from rizzpay.infra.database import Connection
 COUNT_MAX = 100_000  # jobs of one kind that the backlog counts; beyond that it says this number
 NOTE_CHARACTERS = 500
 NO_PAYLOAD = b"{}"
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)  # no job is older
+ALL: Mapping[str, datetime] = MappingProxyType({})
 
 ENQUEUE = """
 INSERT INTO rizzpay.jobs (kind, key, merchant_id, livemode, payload, run_at)
@@ -45,6 +48,8 @@ WHERE id IN (
 )
 """
 
+# `since` spares the way over entries of jobs that were done but cannot be vacuumed yet: during a
+# backup of minutes that would be all that was done since it began.
 # The array makes it two steps: pick by the index of due jobs, then change by primary key. As a
 # join, the planner may think that a large part of the table is due, and read all of it.
 LEASE = """
@@ -52,17 +57,19 @@ UPDATE rizzpay.jobs
 SET lease_token = lease_token + 1, lease_until = %(lease_until)s, attempts = attempts + 1
 WHERE id = ANY (ARRAY(
     SELECT due.id
-    FROM unnest(%(kinds)b::text[], %(limits)b::integer[]) AS queue (kind, most)
+    FROM unnest(%(kinds)b::text[], %(limits)b::integer[], %(sinces)b::timestamptz[])
+         AS queue (kind, most, since)
     CROSS JOIN LATERAL (
         SELECT id FROM rizzpay.jobs AS job
-        WHERE job.kind = queue.kind AND job.run_at <= %(now)s
+        WHERE job.kind = queue.kind AND job.run_at BETWEEN queue.since AND %(now)s
           AND (job.lease_until IS NULL OR job.lease_until < %(now)s)
         ORDER BY job.run_at, job.id
         LIMIT queue.most
         FOR UPDATE SKIP LOCKED
     ) AS due
 ))
-RETURNING id, kind, key, merchant_id, livemode, nullif(payload, '{}'), attempts, lease_token
+RETURNING id, kind, key, merchant_id, livemode, nullif(payload, '{}'), attempts, lease_token,
+          run_at
 """
 
 FINISH = """
@@ -106,7 +113,7 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A leased job; `attempts` counts this one too."""
+    """A leased job; `attempts` counts this one too, `run_at` is when it was due."""
 
     id: int
     kind: str
@@ -115,6 +122,7 @@ class Job:
     payload: dict[str, Any]
     attempts: int
     lease_token: int
+    run_at: datetime = BEGINNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +189,17 @@ def cancel(conn: Connection, wanted: Sequence[tuple[str, str]]) -> None:
         )
 
 
-def lease(conn: Connection, now: datetime, limits: Mapping[str, int], lease_s: float) -> list[Job]:
-    """Take due jobs for `lease_s` seconds, of each kind up to its limit; the oldest come first.
+def lease(
+    conn: Connection,
+    now: datetime,
+    limits: Mapping[str, int],
+    lease_s: float,
+    since: Mapping[str, datetime] = ALL,
+) -> list[Job]:
+    """Take due jobs for `lease_s` seconds, of each kind up to its limit, the oldest first.
 
-    Jobs that another worker is just taking are passed over.
+    Of a kind that is in `since`, jobs that were due before that are left alone. Jobs that another
+    worker is just taking are passed over.
     """
     rows = conn.execute(
         LEASE,
@@ -192,6 +207,7 @@ def lease(conn: Connection, now: datetime, limits: Mapping[str, int], lease_s: f
             "now": now,
             "kinds": arrays.text(list(limits)),
             "limits": arrays.integer(list(limits.values())),
+            "sinces": arrays.timestamptz([since.get(kind, BEGINNING) for kind in limits]),
             "lease_until": now + timedelta(seconds=lease_s),
         },
     ).fetchall()
@@ -205,6 +221,7 @@ def lease(conn: Connection, now: datetime, limits: Mapping[str, int], lease_s: f
             payload=row[5] or {},
             attempts=row[6],
             lease_token=row[7],
+            run_at=row[8],
         )
         for row in rows
     ]

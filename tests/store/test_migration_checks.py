@@ -106,6 +106,8 @@ BREAKS = [
         "a state that a payment can have",
     ),
     ("0007_payment_transitions", "DELETE FROM rizzpay.payment_transitions", "there are moves"),
+    ("0009_job_queues", "DROP INDEX rizzpay.jobs_due_by_kind", "found by an index"),
+    ("0009_job_queues", "ALTER TABLE rizzpay.jobs SET (fillfactor = 100)", "finds room"),
     ("0010_partitions", "GRANT SELECT ON rizzpay.events_rest TO rizzpay_app", "past|itself"),
     (
         "0010_partitions",
