@@ -1,0 +1,239 @@
+"""The proof after a run: what was acknowledged is in the database, once, and the books balance.
+
+It reads with the worker's role, which sees all merchants, and changes nothing.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from capacity.installation import Shop
+from capacity.load.figures import Proof
+from capacity.load.mixes import Acknowledged, Wording
+
+CHUNK = 5_000
+TAIL = 256  # callbacks are applied about in order, so the last ones tell when all are
+NO_PROGRESS_S = 20.0
+EXAMPLES = 3  # shown of each fault
+
+NOW = "SELECT clock_timestamp()"
+# One row for each acknowledgement that is not as it should be. A payment's id is its table's key,
+# so "once" means: its idempotency key has one claim, and that claim has made this payment.
+WRONG = """
+SELECT said.payment, p.id IS NOT NULL, c.object_id
+FROM unnest(%(merchants)s::text[], %(keys)s::text[], %(payments)s::text[])
+     AS said (merchant, key, payment)
+LEFT JOIN rizzpay.payments p ON p.id = said.payment AND p.merchant_id = said.merchant
+LEFT JOIN rizzpay.idempotency_claims c
+     ON c.merchant_id = said.merchant AND NOT c.livemode AND c.key = said.key
+WHERE p.id IS NULL OR c.object_id IS DISTINCT FROM said.payment
+"""
+NOT_CAPTURED = """
+SELECT said.payment, p.status
+FROM unnest(%(payments)s::text[]) AS said (payment)
+LEFT JOIN rizzpay.payments p ON p.id = said.payment
+WHERE p.status IS DISTINCT FROM 'captured'
+"""
+# Exactly one posting of the payer's money for each capture.
+CAPTURES = """
+SELECT said.payment, count(t.id)
+FROM unnest(%(payments)s::text[]) AS said (payment)
+LEFT JOIN rizzpay.ledger_transfers t
+     ON t.payment_id = said.payment AND t.debit LIKE 'gateway:%%' AND t.phase IN ('posted', 'post')
+GROUP BY said.payment HAVING count(t.id) <> 1
+"""
+NOT_REFUNDED = """
+SELECT said.payment, count(r.id)
+FROM unnest(%(payments)s::text[]) AS said (payment)
+LEFT JOIN rizzpay.refunds r ON r.payment_id = said.payment
+GROUP BY said.payment HAVING count(r.id) <> 1
+"""
+# Payments of these merchants that this run wrote, and the claims of its keys that made a payment.
+WRITTEN = """
+SELECT (SELECT count(*) FROM rizzpay.payments p
+        WHERE p.merchant_id = ANY (%(merchants)s) AND NOT p.livemode
+          AND p.created_at >= %(since)s),
+       (SELECT count(*) FROM rizzpay.idempotency_claims c
+        WHERE c.merchant_id = ANY (%(merchants)s) AND NOT c.livemode
+          AND c.created_at >= %(since)s AND c.object_id LIKE 'pay\\_%%')
+"""
+# A pending transfer counts until it is resolved, a post or void resolves it, posted counts.
+BOOKS = """
+WITH moves AS (
+    SELECT t.merchant_id, t.livemode, t.currency, t.debit, t.credit,
+           CASE WHEN t.phase IN ('posted', 'post') THEN t.amount ELSE 0 END AS posted,
+           CASE WHEN t.phase = 'pending' AND NOT EXISTS (
+                    SELECT FROM rizzpay.ledger_transfers r WHERE r.pending_id = t.id)
+                THEN t.amount ELSE 0 END AS pending
+    FROM rizzpay.ledger_transfers t
+    WHERE t.merchant_id = ANY (%(merchants)s)
+), sums AS (
+    SELECT merchant_id, livemode, currency, name,
+           sum(debits) AS debits, sum(credits) AS credits,
+           sum(debits_pending) AS debits_pending, sum(credits_pending) AS credits_pending
+    FROM (
+        SELECT merchant_id, livemode, currency, debit AS name, posted AS debits, 0 AS credits,
+               pending AS debits_pending, 0 AS credits_pending FROM moves
+        UNION ALL
+        SELECT merchant_id, livemode, currency, credit, 0, posted, 0, pending FROM moves
+    ) AS sides
+    GROUP BY merchant_id, livemode, currency, name
+)
+SELECT coalesce(a.merchant_id, s.merchant_id), coalesce(a.name, s.name)
+FROM (SELECT * FROM rizzpay.ledger_accounts WHERE merchant_id = ANY (%(merchants)s)) a
+FULL JOIN sums s USING (merchant_id, livemode, currency, name)
+WHERE (coalesce(a.debits_posted, 0), coalesce(a.credits_posted, 0),
+       coalesce(a.debits_pending, 0), coalesce(a.credits_pending, 0))
+   IS DISTINCT FROM
+      (coalesce(s.debits, 0), coalesce(s.credits, 0),
+       coalesce(s.debits_pending, 0), coalesce(s.credits_pending, 0))
+"""
+BALANCE = """
+SELECT currency, sum(debits_posted), sum(credits_posted), sum(debits_pending),
+       sum(credits_pending)
+FROM rizzpay.ledger_accounts
+WHERE merchant_id = ANY (%(merchants)s)
+GROUP BY currency
+HAVING sum(debits_posted) <> sum(credits_posted) OR sum(debits_pending) <> sum(credits_pending)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is to be proved: the run's words and merchants, since when, and what was promised."""
+
+    wording: Wording
+    shops: Sequence[Shop]
+    since: datetime
+    acknowledged: Acknowledged
+    unanswered: int  # requests of which nobody knows what became
+
+    @property
+    def merchants(self) -> list[str]:
+        """Return their ids."""
+        return [shop.merchant_id for shop in self.shops]
+
+
+def clock(conn: psycopg.Connection) -> datetime:
+    """Return the database's clock."""
+    row = conn.execute(NOW).fetchone()
+    if row is None:  # SELECT of an expression has one row
+        raise RuntimeError(NOW)
+    found: datetime = row[0]
+    return found
+
+
+def settle(conn: psycopg.Connection, captures: Sequence[bytes]) -> float:
+    """Wait until the worker has applied the last callbacks; return how many seconds that took.
+
+    Gives up when nothing moves for a while; `prove` says then what is missing.
+    """
+    began = time.perf_counter()
+    moved, left = began, -1
+    tail = [payment.decode() for payment in captures[-TAIL:]]
+    spread = [payment.decode() for payment in captures[:: max(1, len(captures) // TAIL)]]
+    while tail:
+        rows = conn.execute(NOT_CAPTURED, {"payments": tail + spread}).fetchall()
+        if not rows:
+            break
+        if len(rows) != left:
+            moved, left = time.perf_counter(), len(rows)
+        if time.perf_counter() - moved > NO_PROGRESS_S:
+            break
+        time.sleep(0.02)
+    return time.perf_counter() - began
+
+
+def prove(conn: psycopg.Connection, case: Case) -> Proof:
+    """Compare what was acknowledged with what is there."""
+    told = case.acknowledged
+    faults: list[str] = []
+    wrong = _all(conn, WRONG, _claims(case))
+    missing = [row[0] for row in wrong if not row[1]]
+    strange = [row[0] for row in wrong if row[1]]
+    _fault(faults, missing, "acknowledged payments are not in the database")
+    _fault(faults, strange, "acknowledged payments are not what their idempotency key made")
+    ids = [payment for _, _, payment in told.payments]
+    _fault(faults, _twice(ids), "payment ids were acknowledged more than once")
+    open_ = [row[0] for row in _all(conn, NOT_CAPTURED, _payments(told.captures))]
+    _fault(faults, open_, "payments whose callback was acknowledged are not captured")
+    uneven = [row[0] for row in _all(conn, CAPTURES, _payments(told.captures))]
+    _fault(faults, uneven, "captured payments do not have exactly one posting of the payer's money")
+    refunds = [row[0] for row in _all(conn, NOT_REFUNDED, _payments(told.refunds))]
+    _fault(faults, refunds, "payments do not have exactly the one refund that was acknowledged")
+    written, claims = _count(conn, WRITTEN, case)
+    if written != claims:
+        faults.append(f"{written} payments were written by {claims} idempotency keys")
+    surplus = written - len(ids)
+    if surplus > case.unanswered:
+        faults.append(
+            f"{surplus} payments were written that nobody was told of, but only "
+            f"{case.unanswered} requests got no answer"
+        )
+    return Proof(
+        acknowledged=len(ids),
+        found=len(ids) - len(missing),
+        claims=len(ids) - len(wrong),
+        captured=len(told.captures) - len(open_),
+        callbacks=len(told.captures),
+        refunds=len(told.refunds) - len(refunds),
+        written=written,
+        faults=faults + books(conn, case.merchants),
+    )
+
+
+def books(conn: psycopg.Connection, merchants: Sequence[str]) -> list[str]:
+    """Return what is wrong with the books of these merchants: accounts, and sums by currency."""
+    found: list[str] = []
+    values = {"merchants": list(merchants)}
+    with conn.transaction():
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        rows = conn.execute(BOOKS, values).fetchall()
+        uneven = conn.execute(BALANCE, values).fetchall()
+    _fault(found, [f"{row[0]} {row[1]}" for row in rows], "accounts differ from their transfers")
+    _fault(found, [str(row[0]) for row in uneven], "currencies do not balance")
+    return found
+
+
+def _claims(case: Case) -> list[dict[str, Any]]:
+    told = case.acknowledged.payments
+    return [
+        {
+            "merchants": [case.shops[merchant].merchant_id for merchant, _, _ in part],
+            "keys": [case.wording.key(number) for _, number, _ in part],
+            "payments": [payment.decode() for _, _, payment in part],
+        }
+        for part in (told[at : at + CHUNK] for at in range(0, len(told), CHUNK))
+    ]
+
+
+def _payments(ids: Sequence[bytes]) -> list[dict[str, Any]]:
+    return [
+        {"payments": [payment.decode() for payment in ids[at : at + CHUNK]]}
+        for at in range(0, len(ids), CHUNK)
+    ]
+
+
+def _all(
+    conn: psycopg.Connection, query: str, parts: Sequence[dict[str, Any]]
+) -> list[tuple[Any, ...]]:
+    return [row for values in parts for row in conn.execute(query, values).fetchall()]
+
+
+def _count(conn: psycopg.Connection, query: str, case: Case) -> tuple[int, int]:
+    row = conn.execute(query, {"merchants": case.merchants, "since": case.since}).fetchone()
+    return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
+def _twice(ids: Sequence[bytes]) -> list[str]:
+    seen: set[bytes] = set()
+    return [one.decode() for one in ids if one in seen or seen.add(one)]  # type: ignore[func-returns-value]
+
+
+def _fault(faults: list[str], examples: Sequence[str], what: str) -> None:
+    if examples:
+        faults.append(f"{len(examples)} {what}, as {', '.join(examples[:EXAMPLES])}")
