@@ -5,6 +5,7 @@ The only place that knows which connector serves which kind.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from rizzpay.config import Config, GatewaySettings, read_secret
@@ -61,11 +62,12 @@ class Gateway:
     invites: Invites | None = None  # None: the gateway is asked for every payment
 
 
-@dataclass(frozen=True, slots=True)
 class Gateways:
-    """All configured gateways, in the order of the settings."""
+    """All configured gateways, in the order of the settings; they do not change while we run."""
 
-    by_name: Mapping[str, Gateway]
+    def __init__(self, by_name: Mapping[str, Gateway]) -> None:
+        """Take what `build` made."""
+        self.by_name = by_name
 
     def get(self, name: str) -> Gateway:
         """Return one; raises KeyError when the settings have none of that name."""
@@ -74,19 +76,20 @@ class Gateways:
     def __contains__(self, name: str) -> bool:
         return name in self.by_name
 
-    @property
+    @cached_property
     def routes(self) -> tuple[Route, ...]:
         """Return what routing chooses from, in order of preference."""
-        return tuple(
-            Route(
-                gateway=gateway.name,
-                livemode=gateway.settings.livemode,
-                methods=gateway.capability.methods,
-                currencies=gateway.capability.currencies,
-                manual_capture=gateway.capability.manual_capture,
-            )
-            for gateway in self.by_name.values()
-        )
+        return tuple(_route(gateway) for gateway in self.by_name.values())
+
+
+def _route(gateway: Gateway) -> Route:
+    return Route(
+        gateway=gateway.name,
+        livemode=gateway.settings.livemode,
+        methods=gateway.capability.methods,
+        currencies=gateway.capability.currencies,
+        manual_capture=gateway.capability.manual_capture,
+    )
 
 
 def build(config: Config, http: HttpClient) -> Gateways:

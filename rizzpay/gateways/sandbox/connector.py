@@ -5,7 +5,6 @@ Whatever an answer looks like, a reader never raises and never says Approved unl
 is well-formed, is about the attempt that we asked for, and says so.
 """
 
-import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -54,6 +53,7 @@ from rizzpay.gateways.sandbox.wire import (
     Refusal,
     UpiAction,
 )
+from rizzpay.gateways.signing import HmacSha256
 from rizzpay.gateways.upi_links import reference_of
 from rizzpay.infra import http_client
 from rizzpay.infra.http_client import HttpClient, HttpRequest, HttpResponse
@@ -62,6 +62,10 @@ from rizzpay.upi import model as upi
 OK = 200
 NOT_FOUND = 404
 TIMESTAMP_DIGITS_MAX = 11
+SIGNATURE = "x-sandbox-signature"
+ANSWER = msgspec.json.Decoder(Answer)
+REFUSAL = msgspec.json.Decoder(Refusal)
+NOTICE = msgspec.json.Decoder(Notice)
 CALLBACK_AGE_MAX_S = 300  # the window that Standard Webhooks 1.0 recommends
 
 
@@ -82,7 +86,9 @@ class SandboxGateway:
         self.name = name
         self._settings = settings
         self._http = http
-        self._keys = keys
+        self._key_id = keys.key_id
+        self._requests = HmacSha256(keys.secret)
+        self._callbacks = HmacSha256(keys.callback_secret)
 
     def authorize(self, request: AuthorizeRequest) -> Outcome:
         """Ask for the money."""
@@ -112,7 +118,7 @@ class SandboxGateway:
 
     def read_callback(self, headers: dict[str, str], body: bytes, now: datetime) -> Callback:
         """Verify and read a callback; raises BadCallback."""
-        return read_callback(headers, body, now, self._keys)
+        return read_callback(headers, body, now, self._callbacks)
 
     def _ask(self, path: str, body: dict[str, Any], attempt_id: str, kind: str) -> Outcome:
         try:
@@ -124,12 +130,25 @@ class SandboxGateway:
         return read_answer(response, attempt_id, kind)
 
     def _send(self, path: str, body: dict[str, Any]) -> HttpResponse:
-        signed = sign(self._settings.base_url, path, body, self._keys, clock.now())
         return self._http.send(
-            signed,
+            self._signed(path, body, clock.now()),
             connect_timeout_s=self._settings.connect_timeout_s,
             answer_timeout_s=self._settings.answer_timeout_s,
         )
+
+    def _signed(self, path: str, body: dict[str, Any], now: datetime) -> HttpRequest:
+        """Return the POST with its three signature headers."""
+        url = self._settings.base_url.rstrip("/") + path
+        content = msgspec.json.encode(body)
+        timestamp = str(clock.unix_s(now))
+        message = f"{timestamp}\nPOST\n{urlsplit(url).path}\n".encode() + content
+        headers = {
+            "Content-Type": "application/json",
+            "X-Sandbox-Key": self._key_id,
+            "X-Sandbox-Timestamp": timestamp,
+            "X-Sandbox-Signature": self._requests.hexdigest(message),
+        }
+        return HttpRequest("POST", url, headers, content)
 
 
 def build_authorize(request: AuthorizeRequest) -> dict[str, Any]:
@@ -179,21 +198,6 @@ def build_enquiry(attempt_id: str, *, invited: bool) -> dict[str, Any]:
     return {**body, "keep_open": True} if invited else body
 
 
-def sign(base_url: str, path: str, body: dict[str, Any], keys: Keys, now: datetime) -> HttpRequest:
-    """Return the POST with its three signature headers."""
-    url = base_url.rstrip("/") + path
-    content = msgspec.json.encode(body)
-    timestamp = str(clock.unix_s(now))
-    message = f"{timestamp}\nPOST\n{urlsplit(url).path}\n".encode() + content
-    headers = {
-        "Content-Type": "application/json",
-        "X-Sandbox-Key": keys.key_id,
-        "X-Sandbox-Timestamp": timestamp,
-        "X-Sandbox-Signature": _signature(keys.secret, message),
-    }
-    return HttpRequest("POST", url, headers, content)
-
-
 def read_answer(response: HttpResponse, attempt_id: str, kind: str) -> Outcome:
     """Return what the acquirer's answer to a request means; never raises."""
     if response.status == OK:
@@ -222,21 +226,24 @@ def read_enquiry(
     return Unknown(f"the enquiry failed: HTTP {response.status}")
 
 
-def read_callback(headers: dict[str, str], body: bytes, now: datetime, keys: Keys) -> Callback:
+def read_callback(
+    headers: dict[str, str], body: bytes, now: datetime, signer: HmacSha256
+) -> Callback:
     """Verify signature and age, then read; raises BadCallback."""
-    lower = {name.lower(): value for name, value in headers.items()}
-    event_id = lower.get("x-sandbox-id", "")
-    timestamp = lower.get("x-sandbox-timestamp", "")
-    given = lower.get("x-sandbox-signature", "")
+    if SIGNATURE not in headers:
+        headers = {name.lower(): value for name, value in headers.items()}
+    event_id = headers.get("x-sandbox-id", "")
+    timestamp = headers.get("x-sandbox-timestamp", "")
+    given = headers.get(SIGNATURE, "")
     if not event_id or not _is_timestamp(timestamp):
         raise BadCallback("a signature header is missing")
-    expected = _signature(keys.callback_secret, f"{event_id}.{timestamp}.".encode() + body)
+    expected = signer.hexdigest(f"{event_id}.{timestamp}.".encode() + body)
     if not hmac.compare_digest(expected.encode(), given.encode(errors="replace")):
         raise BadCallback("the signature is wrong")
     if abs(clock.unix_s(now) - int(timestamp)) > CALLBACK_AGE_MAX_S:
         raise BadCallback("the signature is too old or too new")
     try:
-        result = msgspec.json.decode(body, type=Notice).result
+        result = NOTICE.decode(body).result
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadCallback("the body is malformed") from None
     outcome = _outcome(result)
@@ -270,7 +277,7 @@ def _method(method: Method) -> dict[str, str]:
 
 def _read_result(body: bytes, attempt_id: str, kind: str | None) -> Outcome:
     try:
-        answer = msgspec.json.decode(body, type=Answer)
+        answer = ANSWER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Unknown("the answer is malformed")
     if answer.attempt_id != attempt_id or (kind is not None and answer.kind != kind):
@@ -280,7 +287,7 @@ def _read_result(body: bytes, attempt_id: str, kind: str | None) -> Outcome:
 
 def _refusal(response: HttpResponse) -> Refusal:
     try:
-        return msgspec.json.decode(response.body, type=Refusal)
+        return REFUSAL.decode(response.body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Refusal(error="")
 
@@ -339,7 +346,3 @@ STATUS: Mapping[str, Callable[[Answer], Outcome]] = {
     "action_required": _action_required,
     "processing": _processing,
 }
-
-
-def _signature(secret: Secret[str], message: bytes) -> str:
-    return hmac.new(secret.reveal().encode(), message, hashlib.sha256).hexdigest()
