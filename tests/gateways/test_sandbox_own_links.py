@@ -22,8 +22,9 @@ from rizzpay.gateways.port import (
     UpiIntent,
     UpiQr,
 )
-from rizzpay.gateways.sandbox.connector import Keys
+from rizzpay.gateways.sandbox.connector import Keys, read_enquiry
 from rizzpay.gateways.upi_links import UpiLinks
+from rizzpay.infra.http_client import HttpResponse
 from rizzpay.upi.model import Payee
 from tests.gateways.acquirer import KEYS, Acquirer, new_id, order
 from tests.gateways.conftest import Receiver
@@ -189,6 +190,25 @@ def test_an_enquiry_that_does_not_say_so_is_not_taken_for_an_open_link(bank):
     )
     assert (status, refusal["error"]) == (404, "absent")
     assert "closed" not in refusal
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "is_invited", "kind"),
+    [
+        (404, b'{"error": "absent", "closed": true}', True, Absent),
+        (404, b'{"error": "absent", "closed": false}', True, ActionRequired),
+        (404, b'{"error": "absent"}', True, ActionRequired),
+        (404, b'{"error": "absent"}', False, Unknown),
+        (404, b'{"error": "not_found"}', True, Unknown),
+        (404, b"", True, Unknown),
+        (404, b'{"error": "absent", "closed": "no"}', True, Unknown),
+        (500, b'{"error": "absent"}', True, Unknown),
+        (200, b'{"error": "absent"}', True, Unknown),
+    ],
+)
+def test_only_one_answer_means_that_the_customer_may_still_pay(status, body, is_invited, kind):
+    response = HttpResponse(status, {}, body)
+    assert isinstance(read_enquiry(response, "att_1", invited=is_invited), kind)
 
 
 def test_an_enquiry_that_fails_tells_nothing(bank):
