@@ -12,6 +12,8 @@ from datetime import datetime
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 RANDOM_BITS = 80
 RANDOM_BYTES = RANDOM_BITS // 8
+RANDOM = (1 << RANDOM_BITS) - 1
+STEP = (1 << 40) - 1  # what the next id of the same millisecond may be larger by
 
 PREFIXES = {
     "payment": "pay",
@@ -49,7 +51,6 @@ class _Last:
 
 
 _drawn: list[int] = []  # random parts of ids to come
-os.register_at_fork(after_in_child=_drawn.clear)
 
 
 def ulid(at: datetime) -> str:
@@ -59,8 +60,8 @@ def ulid(at: datetime) -> str:
     if not _drawn:
         _draw()
     fresh = _drawn.pop()
-    if fresh <= _Last.random:
-        fresh = _Last.random + 1
+    if fresh <= _Last.random:  # ascend by less than 2**40; to run over is one in 2**39
+        fresh = (_Last.random + 1 + (fresh & STEP)) & RANDOM
     _Last.random = fresh
     high, low = fresh >> 40, fresh & 0xFFFFFFFFFF
     return (
@@ -82,6 +83,15 @@ def _begin(at: datetime) -> None:
         _Last.head = "".join(_PAIRS[time_ms >> shift & 1023] for shift in (40, 30, 20, 10, 0))
         _Last.time_ms, _Last.random = time_ms, 0
     _Last.at = at
+
+
+def _forget() -> None:
+    """Share nothing with the process that this one was forked from."""
+    _drawn.clear()
+    _Last.at, _Last.time_ms, _Last.random = None, 0, 0
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 def _draw() -> None:

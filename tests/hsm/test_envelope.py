@@ -94,6 +94,20 @@ def test_noise_is_unreadable_and_nothing_else(noise):
         envelope.open("personal", noise, HERE)
 
 
+def test_values_that_are_sealed_together_open_one_by_one(envelope):
+    values = [(f"value {n}".encode(), f"{HERE}|{n}") for n in range(50)]
+    sealed = envelope.seal_all("personal", values)
+    assert [
+        envelope.open("personal", one, context)
+        for one, (_, context) in zip(sealed, values, strict=True)
+    ] == [plain for plain, _ in values]
+    start = 2 + len("dek_personal")
+    assert len({one[start : start + 12] for one in sealed}) == 50  # a nonce of its own
+    with pytest.raises(Unreadable):
+        envelope.open("personal", sealed[0], values[1][1])
+    assert envelope.seal_all("personal", []) == []
+
+
 def test_equal_values_are_sealed_differently(envelope):
     assert len({envelope.seal("personal", b"asha", HERE) for _ in range(100)}) == 100
 

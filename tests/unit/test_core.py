@@ -1,5 +1,6 @@
 """Money, ids, clock, secrets, errors and state tables: the blocks that everything stands on."""
 
+import os
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
@@ -68,6 +69,37 @@ def test_a_share_of_less_than_nothing_is_refused(minor, basis_points):
 def test_ids_of_one_moment_ascend_and_differ():
     made = [ids.new_id("payment", NOON) for _ in range(10_000)]
     assert made == sorted(set(made))
+
+
+def test_many_ids_at_once_ascend_after_those_before():
+    made = [ids.ulid(NOON), *ids.ulids(NOON, 1_000), ids.ulid(NOON)]
+    assert made == sorted(set(made))
+    assert ids.ulids(NOON, 0) == []
+
+
+def test_an_id_is_written_as_the_ulid_specification_says():
+    alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    for made in ids.ulids(NOON, 100):
+        value = 0
+        for sign in made:
+            value = value * 32 + alphabet.index(sign)
+        assert value >> 80 == int(NOON.timestamp() * 1000)
+
+
+def test_a_process_and_its_child_draw_different_ids():
+    ids.ulid(NOON)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, "".join(ids.ulids(NOON, 50)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(reading, 26 * 50).decode()
+    os.close(reading)
+    os.close(writing)
+    assert not {theirs[place : place + 26] for place in range(0, 1300, 26)} & set(
+        ids.ulids(NOON, 50)
+    )
 
 
 @given(st.integers(0, 10**12), st.integers(1, 10**9))

@@ -184,3 +184,13 @@ def test_an_aadhaar_number_is_told_by_its_check_digit(text):
 
 def test_an_aadhaar_number_begins_with_two_or_more():
     assert not any(sensitive.has_aadhaar(f"12345678901{digit}") for digit in "0123456789")
+
+
+@given(
+    st.text("0123456789 -._;=%B^cvVC2:", max_size=60)
+    | st.sampled_from(CARDS).map(lambda card: f"x {card[:4]} {card[4:]}")
+    | st.text("0123456789", min_size=3, max_size=4).map(lambda cvv: f"my CvV2: {cvv}")
+)
+def test_the_quick_look_misses_nothing(text):
+    found = sensitive.has_card_number(text) or sensitive.has_spoken_cvv(text)
+    assert sensitive.may_be_card_data(text.encode()) or not found
