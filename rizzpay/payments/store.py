@@ -18,9 +18,11 @@ from rizzpay.infra import arrays
 from rizzpay.infra.database import Connection
 from rizzpay.payments import rows
 from rizzpay.payments.model import Case, Snapshot
+from rizzpay.payments.states import Status
 from rizzpay.payments.types import Attempt, Payment, PaymentFilter, Refund
 
 Rows = Cursor[TupleRow]
+EVERY_PAYMENT_IS = frozenset({Status.CAPTURED, Status.REQUIRES_ACTION})  # as migration 0011 says
 
 PAYMENT_COLUMNS: LiteralString = """
     id, merchant_id, livemode, status, amount, currency, amount_authorized, amount_captured,
@@ -163,32 +165,31 @@ SELECT id, payment_id, merchant_id, livemode, gateway
 FROM rizzpay.refunds WHERE id = ANY(%(ids)b::text[])
 """
 
-PAGE_PAYMENTS: LiteralString = (
-    SELECT_PAYMENTS
-    + """
-WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
-  AND (%(status)s::text IS NULL OR status = %(status)s)
-  AND (%(created_gte)s::timestamptz IS NULL OR created_at >= %(created_gte)s)
-  AND (%(created_lt)s::timestamptz IS NULL OR created_at < %(created_lt)s)
-  AND (%(reference)s::text IS NULL OR reference = %(reference)s)
-  AND (%(payer_ids)s::text[] IS NULL OR payer_id = ANY(%(payer_ids)s))
-  AND (%(after_at)s::timestamptz IS NULL
-       OR (created_at, id) < (%(after_at)s::timestamptz, %(after_id)s::text))
+# A list is asked for in one way for each index, because a prepared plan does not know which filters
+# are NULL. Bounds are always there, so that they are bounds of the index; what is left narrows.
+PAGE_ORDER: LiteralString = """
+  AND created_at >= %(created_gte)s::timestamptz AND created_at < %(created_lt)s::timestamptz
+  AND (created_at, id) < (%(after_at)s::timestamptz, %(after_id)s::text)
 ORDER BY created_at DESC, id DESC
 LIMIT %(limit)s
 """
-)
-PAGE_REFUNDS: LiteralString = (
-    SELECT_REFUNDS
-    + """
-WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
-  AND (%(payment_id)s::text IS NULL OR payment_id = %(payment_id)s)
-  AND (%(after_at)s::timestamptz IS NULL
-       OR (created_at, id) < (%(after_at)s::timestamptz, %(after_id)s::text))
-ORDER BY created_at DESC, id DESC
-LIMIT %(limit)s
-"""
-)
+PAGE_STATUS = " AND (%(status)s::text IS NULL OR status = %(status)s)"
+PAGE_REFERENCE = " AND (%(reference)s::text IS NULL OR reference = %(reference)s)"
+OF_PAYERS = " AND payer_id = ANY(%(payer_ids)s::text[])"
+IS_TENANTS = " WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s"
+RARE_STATUS = " AND status = %(status)s AND status NOT IN ('captured', 'requires_action')"
+PAYMENTS_OF: LiteralString = SELECT_PAYMENTS + IS_TENANTS
+PAGE_PAYMENTS: dict[str, LiteralString] = {
+    "time": PAYMENTS_OF + PAGE_STATUS + PAGE_ORDER,
+    "status": PAYMENTS_OF + RARE_STATUS + PAGE_ORDER,
+    "reference": PAYMENTS_OF + " AND reference = %(reference)s" + PAGE_STATUS + PAGE_ORDER,
+    "payer": PAYMENTS_OF + OF_PAYERS + PAGE_STATUS + PAGE_REFERENCE + PAGE_ORDER,
+}
+PAGE_REFUNDS: dict[str, LiteralString] = {
+    "time": SELECT_REFUNDS + IS_TENANTS + PAGE_ORDER,
+    "payment": SELECT_REFUNDS + IS_TENANTS + " AND payment_id = %(payment_id)s" + PAGE_ORDER,
+}
+
 COUNT_UNKNOWN = """
 SELECT (SELECT count(*) FROM rizzpay.payments WHERE status = 'unknown'),
        (SELECT count(*) FROM rizzpay.refunds WHERE status = 'unknown'),
@@ -344,21 +345,15 @@ def page(
     part: Page,
 ) -> list[Payment]:
     """Return payments, newest first."""
-    found = conn.execute(
-        PAGE_PAYMENTS,
-        {
-            "merchant_id": tenant.merchant_id,
-            "livemode": tenant.livemode,
-            "status": wanted.status.value if wanted.status else None,
-            "created_gte": wanted.created_gte,
-            "created_lt": wanted.created_lt,
-            "reference": wanted.reference,
-            "payer_ids": list(payer_ids) if payer_ids is not None else None,
-            "after_at": part.after[0] if part.after else None,
-            "after_id": part.after[1] if part.after else None,
-            "limit": part.limit,
-        },
-    )
+    values = {
+        "merchant_id": tenant.merchant_id,
+        "livemode": tenant.livemode,
+        "status": wanted.status.value if wanted.status else None,
+        "reference": wanted.reference,
+        "payer_ids": list(payer_ids or ()),
+        **_bounds(part, wanted.created_gte, wanted.created_lt),
+    }
+    found = conn.execute(PAGE_PAYMENTS[_narrowest(wanted, payer_ids)], values)
     return [rows.payment(row) for row in found]
 
 
@@ -366,18 +361,39 @@ def page_refunds(
     conn: Connection, tenant: Tenant, payment_id: str | None, part: Page
 ) -> list[Refund]:
     """Return refunds, newest first."""
-    found = conn.execute(
-        PAGE_REFUNDS,
-        {
-            "merchant_id": tenant.merchant_id,
-            "livemode": tenant.livemode,
-            "payment_id": payment_id,
-            "after_at": part.after[0] if part.after else None,
-            "after_id": part.after[1] if part.after else None,
-            "limit": part.limit,
-        },
-    )
+    values = {
+        "merchant_id": tenant.merchant_id,
+        "livemode": tenant.livemode,
+        "payment_id": payment_id,
+        **_bounds(part, None, None),
+    }
+    found = conn.execute(PAGE_REFUNDS["time" if payment_id is None else "payment"], values)
     return [rows.refund(row) for row in found]
+
+
+def _narrowest(wanted: PaymentFilter, payer_ids: Sequence[str] | None) -> str:
+    """Return the entry of PAGE_PAYMENTS whose index leaves least to look at."""
+    if payer_ids is not None:
+        return "payer"
+    if wanted.reference is not None:
+        return "reference"
+    if wanted.status is not None and wanted.status not in EVERY_PAYMENT_IS:
+        return "status"
+    return "time"
+
+
+def _bounds(
+    part: Page, created_gte: datetime | None, created_lt: datetime | None
+) -> dict[str, datetime | str | int]:
+    """Return limits of time that PostgreSQL always has, and where the page before ended."""
+    after_at, after_id = part.after or ("infinity", "")
+    return {
+        "created_gte": created_gte or "-infinity",
+        "created_lt": created_lt or "infinity",
+        "after_at": after_at,
+        "after_id": after_id,
+        "limit": part.limit,
+    }
 
 
 def count_open(conn: Connection) -> OpenMatters:
