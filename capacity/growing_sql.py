@@ -205,7 +205,7 @@ EVENTS = (
             || '"method": {"type": "upi", "flow": "intent"}, "customer": null, '
             || '"reference": "order-' || t.n || '", "metadata": {}, "gateway": {"name": "sandbox", '
             || '"reference": "sbx_' || t.tail || '", "rrn": null}, "next_action": null, '
-            || '"failure": null, "late_authorization": false}')::jsonb,
+            || '"failure": null, "late_authorization": false}')::json,
            t.at
     FROM told AS t
     JOIN counted AS c ON c.merchant_id = t.merchant_id

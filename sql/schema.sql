@@ -872,13 +872,13 @@ CREATE INDEX data_keys_kek ON rizzpay.data_keys USING btree (kek_label);
 
 CREATE UNIQUE INDEX data_keys_one_active ON rizzpay.data_keys USING btree (purpose) WHERE (status = 'active'::text);
 
-CREATE INDEX events_object ON ONLY rizzpay.events USING btree (object_id);
+CREATE INDEX events_by_type ON ONLY rizzpay.events USING btree (merchant_id, livemode, type, sequence) WHERE (type <> ALL (ARRAY['payment.created'::text, 'payment.requires_action'::text, 'payment.captured'::text]));
 
-CREATE INDEX events_rest_object_id_idx ON rizzpay.events_rest USING btree (object_id);
+CREATE INDEX events_rest_merchant_id_livemode_type_sequence_idx ON rizzpay.events_rest USING btree (merchant_id, livemode, type, sequence) WHERE (type <> ALL (ARRAY['payment.created'::text, 'payment.requires_action'::text, 'payment.captured'::text]));
 
 CREATE INDEX idempotency_claims_age ON rizzpay.idempotency_claims USING btree (created_at);
 
-CREATE INDEX idempotency_claims_object ON rizzpay.idempotency_claims USING btree (object_id);
+CREATE INDEX idempotency_claims_open ON rizzpay.idempotency_claims USING btree (object_id) WHERE (completed_at IS NULL);
 
 CREATE INDEX jobs_due_by_kind ON rizzpay.jobs USING btree (kind, run_at, id);
 
@@ -895,6 +895,8 @@ CREATE INDEX payers_vpa ON rizzpay.payers USING btree (merchant_id, livemode, vp
 CREATE UNIQUE INDEX payment_attempts_one_success ON rizzpay.payment_attempts USING btree (payment_id) WHERE ((kind = 'authorize'::text) AND (status = 'approved'::text));
 
 CREATE INDEX payment_attempts_payment ON rizzpay.payment_attempts USING btree (payment_id);
+
+CREATE INDEX payments_by_status ON rizzpay.payments USING btree (merchant_id, livemode, status, created_at DESC, id DESC) WHERE (status <> ALL (ARRAY['captured'::text, 'requires_action'::text]));
 
 CREATE INDEX payments_list ON rizzpay.payments USING btree (merchant_id, livemode, created_at DESC, id DESC);
 
@@ -928,7 +930,7 @@ CREATE UNIQUE INDEX webhook_deliveries_rest_once ON rizzpay.webhook_deliveries_r
 
 CREATE INDEX webhook_endpoints_merchant ON rizzpay.webhook_endpoints USING btree (merchant_id, livemode);
 
-ALTER INDEX rizzpay.events_object ATTACH PARTITION rizzpay.events_rest_object_id_idx;
+ALTER INDEX rizzpay.events_by_type ATTACH PARTITION rizzpay.events_rest_merchant_id_livemode_type_sequence_idx;
 
 ALTER INDEX rizzpay.events_pkey ATTACH PARTITION rizzpay.events_rest_pkey;
 

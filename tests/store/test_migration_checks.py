@@ -120,6 +120,15 @@ BREAKS = [
         "GRANT EXECUTE ON FUNCTION rizzpay.adopt_rest(text) TO rizzpay_app",
         "make and drop",
     ),
+    ("0011_lists", "DROP INDEX rizzpay.events_by_type", "events_by_type"),
+    (
+        "0011_lists",
+        (
+            "DROP INDEX rizzpay.idempotency_claims_open;"
+            "CREATE INDEX idempotency_claims_open ON rizzpay.idempotency_claims (object_id)"
+        ),
+        "only then",
+    ),
     ("0010_partitions", "DROP POLICY tenant ON rizzpay.webhook_deliveries_rest", "the policy of"),
     (
         "0008_events_as_text",
