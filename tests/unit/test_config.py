@@ -70,6 +70,7 @@ def test_a_missing_file_is_named(tmp_path):
         ("https://pay", "http://pay", "public_url must begin with https"),
         ("livemode = false", "livemode = true", "the sandbox cannot take live payments"),
         ('kind = "sandbox"', 'kind = "sandbox"\nsurprise = 1', "surprise"),
+        ('kind = "sandbox"', 'kind = "sandbox"\nupi_links = "theirs"', "upi_links"),
         ("[cache]", '[webhooks]\nprivate_targets = ["10.0.0.0/33"]\n[cache]', "not a CIDR"),
         ("[cache]", '[webhooks]\nprivate_targets = ["0.0.0.0/0"]\n[cache]', "whole internet"),
         ("[cache]", '[webhooks]\nprivate_targets = ["::/0"]\n[cache]', "whole internet"),
