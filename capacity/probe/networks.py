@@ -129,10 +129,14 @@ def _ask_rings(name: str) -> tuple[int, int, int, int]:
 
 
 def _bond(tree: Tree, name: str, path: str) -> Bond:
-    head, *paragraphs = _paragraphs(tree, name)
+    paragraphs = _paragraphs(tree, name)
     members = [part for part in paragraphs if "Slave Interface" in part]
-    lacp = next((part for part in [head, *paragraphs] if "Partner Mac Address" in part), {})
-    partner = lacp.get("Partner Mac Address", "")
+    head = {}
+    for part in paragraphs:
+        if "Slave Interface" in part:
+            break
+        head |= part
+    partner = head.get("Partner Mac Address", "")
     sentence = head.get("Bonding Mode", "")
     miimon = head.get("MII Polling Interval (ms)", "")
     if not miimon.isdigit():

@@ -149,7 +149,7 @@ def _durability(request: Request) -> list[Setting]:
         page.row(
             "commit_delay",
             0,
-            "us",
+            "",  # microseconds, but PostgreSQL takes it without the unit
             "the service's writer gathers payments already; a wait here would be a second one",
         ),
         page.row("wal_level", "replica", "", "standbys and backups read the log"),
