@@ -38,7 +38,7 @@ from rizzpay.infra.hsm.client import HsmClient
 SANDBOX_PORT = 8090
 WORKER_READY_S = 60.0  # a first start compiles every module, on a machine that does much at once
 POOL_SIZE = 8
-SPARE_CONNECTIONS = 20  # commands, tests, a superuser
+SPARE_CONNECTIONS = 64  # commands, tests, a superuser; pgbench with its 32 clients
 # Stages of stopping: the front door first, the database last.
 DATABASE, PARTS, SERVICE, DOOR = range(4)
 
