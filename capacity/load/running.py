@@ -246,7 +246,8 @@ def _reasons(out: _Outcome, generator: Generator, per_second: float) -> list[str
     answers = sum(sum(counts.values()) for counts in out.seen.statuses)
     good = sum(len(one) for one in out.seen.latencies) - out.seen.unsent - out.seen.unanswered
     if answers and good < 0.99 * answers:
-        found.append(f"only {good} of {answers} answers were a success")
+        statuses = [dict(sorted(counts.items())) for counts in out.seen.statuses]
+        found.append(f"only {good} of {answers} answers were a success: {statuses}")
     return found
 
 
