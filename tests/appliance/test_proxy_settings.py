@@ -43,6 +43,19 @@ def test_each_worker_has_a_line_of_its_own(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (15, 1), (16, 2), (64, 8)])
+def test_haproxy_has_a_thread_for_eight_cores(cores, threads):
+    assert proxy.machine(cores) == f"global\n    nbthread {threads}\n"
+
+
+def test_the_limits_of_an_address_can_be_set(tmp_path):
+    limits = proxy.Limits(connections=50, connections_per_address=40, requests_per_address=30)
+    front = proxy.Front("127.0.0.1", 1, tmp_path, [], limits)
+    shown = proxy.environment(front, tmp_path)
+    names = ("RIZZPAY_MAXCONN", "RIZZPAY_ADDRESS_MAXCONN", "RIZZPAY_ADDRESS_RATE")
+    assert [shown[name] for name in names] == ["50", "40", "30"]
+
+
 @pytest.mark.parametrize(("status", "body", "more"), ERRORS, ids=[str(e[0]) for e in ERRORS])
 def test_an_error_of_the_proxy_is_the_error_object_of_the_api(status, body, more):
     shown = json.loads(body)["error"]
