@@ -161,7 +161,7 @@ class Step:
 def append(conn: Connection, entries: Sequence[Entry]) -> None:
     """Insert entries; ids ascend in the order given."""
     tenants = [entry.tenant for entry in entries]
-    conn.execute(
+    conn.send(
         APPEND,
         {
             "ats": timestamptz([entry.at for entry in entries]),
@@ -208,7 +208,7 @@ def settled_ahead(conn: Connection, limit: int) -> list[Settled]:
 
 def add_links(conn: Connection, links: Sequence[Link]) -> None:
     """Append links to the chain."""
-    conn.execute(
+    conn.send(
         LINK,
         {
             "positions": bigint([link.position for link in links]),

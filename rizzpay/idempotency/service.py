@@ -23,6 +23,7 @@ from rizzpay.idempotency.model import (
 )
 from rizzpay.infra.database import Connection
 from rizzpay.infra.envelope import Envelope
+from rizzpay.infra.pipeline import Sent
 
 PURPOSE = "answer"
 CLAIM_TRIES = 5  # a claim may be released between our attempt and our look at it; rarely twice
@@ -55,10 +56,10 @@ def take(
     """
     if not claims:
         return
-    cursor = store.insert(conn, [(claim, _sealed(envelope, claim, it)) for claim, it in claims])
+    sent = store.insert(conn, [(claim, _sealed(envelope, claim, it)) for claim, it in claims])
 
     def check() -> None:
-        if cursor.rowcount != len(claims):
+        if sent.count != len(claims):
             raise KeyTaken
 
     conn.check(check)
@@ -77,8 +78,16 @@ def complete(
 
     The first answer stays for ever: completing a claim again changes nothing.
     """
+    sent = keep(conn, envelope, answers)
+    return sent.count if sent else 0
+
+
+def keep(
+    conn: Connection, envelope: Envelope, answers: Sequence[tuple[Tenant, str, Answer]]
+) -> Sent | None:
+    """Complete claims without waiting: for a transaction that runs in a pipeline."""
     if not answers:
-        return 0
+        return None
     unique = {KeyOf(tenant, key): answer for tenant, key, answer in reversed(answers)}
     sealed = [
         (place, answer.status, envelope.seal(PURPOSE, answer.body, model.context(place)))
@@ -111,8 +120,8 @@ def _try(conn: Connection, envelope: Envelope, claims: dict[int, Claim]) -> dict
     first: dict[KeyOf, int] = {}
     for number, one in claims.items():
         first.setdefault(model.key_of(one), number)
-    cursor = store.insert(conn, [(claims[number], None) for number in first.values()])
-    results: dict[int, ClaimResult] = {first[place]: Won() for place in store.inserted(cursor)}
+    sent = store.insert(conn, [(claims[number], None) for number in first.values()])
+    results: dict[int, ClaimResult] = {first[place]: Won() for place in store.inserted(sent)}
     lost = {number: one for number, one in claims.items() if number not in results}
     if lost:
         stored = store.read(conn, sorted({model.key_of(one) for one in lost.values()}))

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from psycopg import Cursor
-from psycopg.rows import TupleRow
-
 from rizzpay.core.tenant import Tenant
 from rizzpay.idempotency.model import Claim, KeyOf, OpenClaim
-from rizzpay.infra.arrays import Packed, boolean, bytea, integer, text, timestamptz
+from rizzpay.infra.arrays import boolean, bytea, integer, text, timestamptz
 from rizzpay.infra.database import Connection
+from rizzpay.infra.pipeline import Sent, Value
 
 # A concurrent claim of the same key is waited for; when it commits, ours inserts nothing.
 INSERT = """
@@ -111,11 +109,9 @@ class SealedAnswer:
     body: bytes = field(repr=False)
 
 
-def insert(
-    conn: Connection, claims: Sequence[tuple[Claim, SealedAnswer | None]]
-) -> Cursor[TupleRow]:
-    """Insert claims of different keys, answered or open; the cursor has those that were free."""
-    return conn.execute(
+def insert(conn: Connection, claims: Sequence[tuple[Claim, SealedAnswer | None]]) -> Sent:
+    """Insert claims of different keys, answered or open; the rows are those that were free."""
+    return conn.send(
         INSERT,
         {
             **_places([KeyOf(claim.tenant, claim.key) for claim, _ in claims]),
@@ -129,14 +125,14 @@ def insert(
     )
 
 
-def inserted(cursor: Cursor[TupleRow]) -> set[KeyOf]:
+def inserted(sent: Sent) -> set[KeyOf]:
     """Return the claims that were free."""
-    return {KeyOf(Tenant(row[0], row[1]), row[2]) for row in cursor.fetchall()}
+    return {KeyOf(Tenant(row[0], row[1]), row[2]) for row in sent.rows()}
 
 
 def read(conn: Connection, places: Sequence[KeyOf]) -> dict[KeyOf, Stored]:
     """Return the claims that are stored there now."""
-    rows = conn.execute(READ, _places(places)).fetchall()
+    rows = conn.send(READ, _places(places)).rows()
     found = (
         Stored(KeyOf(Tenant(row[0], row[1]), row[2]), row[3], row[4], row[5], row[6])
         for row in rows
@@ -146,30 +142,30 @@ def read(conn: Connection, places: Sequence[KeyOf]) -> dict[KeyOf, Stored]:
 
 def release(conn: Connection, claims: Sequence[Claim]) -> int:
     """Delete open claims that belong to these very requests; return how many."""
-    return conn.execute(
+    return conn.send(
         RELEASE,
         {
             **_places([KeyOf(claim.tenant, claim.key) for claim in claims]),
             "request_ids": text([claim.request_id for claim in claims]),
         },
-    ).rowcount
+    ).count
 
 
-def complete(conn: Connection, answers: Sequence[tuple[KeyOf, int, bytes]]) -> int:
-    """Store status and sealed body of open claims; return how many were open."""
-    return conn.execute(
+def complete(conn: Connection, answers: Sequence[tuple[KeyOf, int, bytes]]) -> Sent:
+    """Store status and sealed body of open claims; the count is of those that were open."""
+    return conn.send(
         COMPLETE,
         {
             **_places([place for place, _, _ in answers]),
             "statuses": integer([status for _, status, _ in answers]),
             "bodies": bytea([body for _, _, body in answers]),
         },
-    ).rowcount
+    )
 
 
 def open_for(conn: Connection, object_ids: Sequence[str]) -> list[tuple[str, OpenClaim]]:
     """Return (object id, claim) of open claims, oldest first for each object."""
-    rows = conn.execute(OPEN_FOR, {"object_ids": text(object_ids)}).fetchall()
+    rows = conn.send(OPEN_FOR, {"object_ids": text(object_ids)}).rows()
     return [(row[0], OpenClaim(Tenant(row[1], row[2]), row[3], row[4])) for row in rows]
 
 
@@ -178,7 +174,7 @@ def purge(conn: Connection, older_than: datetime, limit: int) -> int:
     return conn.execute(PURGE, {"older_than": older_than, "limit": limit}).rowcount
 
 
-def _places(places: Sequence[KeyOf]) -> dict[str, Packed]:
+def _places(places: Sequence[KeyOf]) -> dict[str, Value]:
     return {
         "merchant_ids": text([place.tenant.merchant_id for place in places]),
         "livemodes": boolean([place.tenant.livemode for place in places]),

@@ -10,16 +10,18 @@ standby was cancelled) is an unknown outcome, not a success; and only the first 
 unit of work may be tried again on another connection.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, LiteralString
 
 import psycopg
 from gevent.lock import BoundedSemaphore
 from psycopg.conninfo import make_conninfo
 from psycopg.errors import DeadlockDetected, Diagnostic, SerializationFailure
-from psycopg.pq import PipelineStatus, TransactionStatus
+from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGconn
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -28,10 +30,13 @@ from rizzpay.config import DatabaseSettings, read_secret
 from rizzpay.core.errors import Unavailable
 from rizzpay.core.tenant import Tenant
 from rizzpay.infra import arrays
+from rizzpay.infra.pipeline import Pipeline, Sent, Value, Values
 
 # The server broke the transaction off for the sake of another one; the same may work now.
 CONFLICTS = (DeadlockDetected, SerializationFailure)
 WAIT_S = 5.0  # how long a request may wait for a connection before it is told 503
+
+NO_VALUES: Mapping[str, Value] = MappingProxyType({})
 
 SET_TENANT = """
 SELECT set_config('app.merchant_id', %(merchant_ids)s, true),
@@ -47,27 +52,44 @@ class Connection(psycopg.Connection[TupleRow]):
         super().__init__(pgconn)
         self.warnings_seen: list[str] = []
         self.checks: list[Callable[[], None]] = []
+        self.pipelined = False
+        self.outgoing = Pipeline(self)
         self.add_notice_handler(self._note)
         arrays.register(self)
 
+    def send(self, query: LiteralString, values: Values = NO_VALUES) -> Sent:
+        """Run a statement: in a pipelined transaction without waiting for what it does.
+
+        Its parameters are packed arrays and plain values; casts in the text give them their types.
+        """
+        sent = self.outgoing.send(query, values)
+        if not self.pipelined:
+            self.outgoing.flush()
+        return sent
+
     def check(self, check: Callable[[], None]) -> None:
-        """Look at the result of a statement: at once, or in a pipeline when all results are in.
+        """Look at what a statement did: at once, or in a pipeline when all results are in.
 
         `check` raises to roll back; it may run further statements.
         """
-        if self.pgconn.pipeline_status == PipelineStatus.OFF:
-            check()
-        else:
+        if self.pipelined:
             self.checks.append(check)
+        else:
+            check()
 
-    def expect(self, cursor: psycopg.Cursor[TupleRow], rows: int, what: str) -> None:
+    def expect(self, sent: Sent, rows: int, what: str) -> None:
         """Roll back, for it is a bug, when a statement does not change exactly so many rows."""
 
         def check() -> None:
-            if cursor.rowcount != rows:
-                raise RuntimeError(f"{rows} {what} to write, {cursor.rowcount} written")
+            if sent.count != rows:
+                raise RuntimeError(f"{rows} {what} to write, {sent.count} written")
 
         self.check(check)
+
+    def execute(self, *args: Any, **options: Any) -> psycopg.Cursor[TupleRow]:
+        """Run a statement as psycopg does, after everything that was sent before it."""
+        self.outgoing.flush()
+        return super().execute(*args, **options)
 
     def _note(self, diagnostic: Diagnostic) -> None:
         if diagnostic.severity_nonlocalized == "WARNING":
@@ -111,7 +133,9 @@ class Database:
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             conninfo=conninfo(settings, role),
             connection_class=Connection,
-            kwargs={"connect_timeout": settings.connect_timeout_s},
+            # What psycopg prepares by itself it also forgets by itself, with DEALLOCATE ALL after
+            # a rollback, which would take our prepared statements away as well.
+            kwargs={"connect_timeout": settings.connect_timeout_s, "prepare_threshold": None},
             min_size=self.size,
             max_size=self.size,
             timeout=WAIT_S,
@@ -146,16 +170,18 @@ class Database:
 
     @contextmanager
     def pipelined(self, *tenants: Tenant) -> Iterator[Connection]:
-        """Open a transaction like `transaction` whose statements are sent without waiting.
+        """Open a transaction like `transaction` in which `conn.send` does not wait.
 
-        Fetching from a cursor waits for everything that was sent so far. What an unfetched
-        statement did is known at the end: hand such looks to `conn.check`. Raises Severed when the
-        connection was stale, also after the block is through; then the whole may be done again.
+        Looking at what was sent waits for everything so far; what nobody looked at is known at the
+        end: hand such looks to `conn.check`. Raises Severed when the connection was stale, also
+        after the block is through; then the whole may be done again.
         """
         with self._turn_taken(), self._committed(self._take()) as conn:
-            with conn.pipeline():
-                _set_tenants(conn, tenants)
-                yield conn
+            conn.pipelined = True
+            _set_tenants(conn, tenants)
+            yield conn
+            conn.outgoing.flush()
+            conn.pipelined = False
             for check in conn.checks:
                 check()
 
@@ -174,6 +200,7 @@ class Database:
         conn.checks.clear()
         try:
             yield conn
+            conn.outgoing.flush()
         except BaseException as error:
             _roll_back(conn)
             if isinstance(error, psycopg.OperationalError) and conn.closed:
@@ -182,6 +209,8 @@ class Database:
         else:
             _commit(conn)
         finally:
+            conn.pipelined = False
+            conn.outgoing.forget()
             self._pool.putconn(conn)
 
     def _take(self) -> Connection:
@@ -232,7 +261,7 @@ def _set_tenants(conn: Connection, tenants: tuple[Tenant, ...]) -> None:
     modes = {tenant.livemode for tenant in tenants}
     if len(modes) > 1:
         raise ValueError("one transaction belongs to one mode: test or live")
-    conn.execute(
+    conn.send(
         SET_TENANT,
         {
             "merchant_ids": ",".join(sorted({tenant.merchant_id for tenant in tenants})),

@@ -162,7 +162,7 @@ def enqueue(conn: Connection, jobs: Sequence[NewJob]) -> None:
         return
     rows = list(wanted.values())
     tenants = [job.tenant for job in rows]
-    conn.execute(
+    conn.send(
         ENQUEUE,
         {
             "kinds": arrays.text([job.kind for job in rows]),
@@ -180,7 +180,7 @@ def enqueue(conn: Connection, jobs: Sequence[NewJob]) -> None:
 def cancel(conn: Connection, wanted: Sequence[tuple[str, str]]) -> None:
     """Remove jobs by (kind, key); those that are not there are no error."""
     if wanted:
-        conn.execute(
+        conn.send(
             CANCEL,
             {
                 "kinds": arrays.text([kind for kind, _ in wanted]),

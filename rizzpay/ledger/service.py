@@ -37,8 +37,8 @@ def record(conn: Connection, transfers: Sequence[Transfer]) -> None:
     inserted = store.insert_transfers(conn, transfers)
 
     def check() -> None:
-        if inserted.rowcount != len(transfers):
-            written = {row[0] for row in inserted.fetchall()}
+        if inserted.count != len(transfers):
+            written = {row[0] for row in inserted.rows()}
             raise _refusal(conn, [one for one in transfers if one.id not in written])
 
     conn.check(check)

@@ -8,12 +8,10 @@ accounts in order. Nothing locks an account before its own batch has made the ac
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from psycopg import Cursor
-from psycopg.rows import TupleRow
-
 from rizzpay.core.tenant import Tenant
-from rizzpay.infra.arrays import Packed, bigint, boolean, text, timestamptz
+from rizzpay.infra.arrays import bigint, boolean, text, timestamptz
 from rizzpay.infra.database import Connection
+from rizzpay.infra.pipeline import Sent, Value
 from rizzpay.ledger.model import (
     Account,
     AccountKey,
@@ -138,7 +136,7 @@ ORDER BY 1
 
 def holds(conn: Connection, ids: Sequence[str]) -> dict[str, Hold]:
     """Return the transfers of these ids that the transaction may see, with their resolutions."""
-    rows = conn.execute(HOLDS, {"ids": text(ids)}).fetchall()
+    rows = conn.send(HOLDS, {"ids": text(ids)}).rows()
     return {
         row[0]: Hold(_transfer(row), Phase(row[13]) if row[13] is not None else None)
         for row in rows
@@ -147,15 +145,15 @@ def holds(conn: Connection, ids: Sequence[str]) -> dict[str, Hold]:
 
 def make_accounts(conn: Connection, keys: Iterable[AccountKey]) -> None:
     """Create the accounts that do not exist yet, with zero sums."""
-    conn.execute(MAKE_ACCOUNTS, _key_arrays(list(keys)))
+    conn.send(MAKE_ACCOUNTS, _key_arrays(list(keys)))
 
 
-def insert_transfers(conn: Connection, transfers: Sequence[Transfer]) -> Cursor[TupleRow]:
-    """Insert; the cursor has the ids that went in.
+def insert_transfers(conn: Connection, transfers: Sequence[Transfer]) -> Sent:
+    """Insert; the rows are the ids that went in.
 
     The others exist, or resolve a transfer that is resolved.
     """
-    return conn.execute(
+    return conn.send(
         INSERT_TRANSFERS,
         {
             "ids": text([one.id for one in transfers]),
@@ -178,7 +176,7 @@ def insert_transfers(conn: Connection, transfers: Sequence[Transfer]) -> Cursor[
 def add_sums(conn: Connection, sums: Mapping[AccountKey, Sums]) -> None:
     """Add to the sums of existing accounts; one that does not exist is a bug."""
     added = list(sums.values())
-    cursor = conn.execute(
+    sent = conn.send(
         ADD_SUMS,
         {
             **_key_arrays(list(sums)),
@@ -188,7 +186,7 @@ def add_sums(conn: Connection, sums: Mapping[AccountKey, Sums]) -> None:
             "credits_pending": bigint([one.credits_pending for one in added]),
         },
     )
-    conn.expect(cursor, len(sums), "accounts")
+    conn.expect(sent, len(sums), "accounts")
 
 
 def accounts(conn: Connection, tenant: Tenant) -> list[Account]:
@@ -225,7 +223,7 @@ def prove(conn: Connection) -> list[Imbalance]:
     ]
 
 
-def _key_arrays(keys: list[AccountKey]) -> dict[str, Packed]:
+def _key_arrays(keys: list[AccountKey]) -> dict[str, Value]:
     return {
         "merchant_ids": text([key.tenant.merchant_id for key in keys]),
         "livemodes": boolean([key.tenant.livemode for key in keys]),

@@ -10,18 +10,16 @@ from datetime import datetime
 from typing import LiteralString
 
 import msgspec
-from psycopg import Cursor
-from psycopg.rows import TupleRow
 
 from rizzpay.core.tenant import Tenant
 from rizzpay.infra import arrays
 from rizzpay.infra.database import Connection
+from rizzpay.infra.pipeline import Sent, Values
 from rizzpay.payments import rows
 from rizzpay.payments.model import Case, Snapshot
 from rizzpay.payments.states import Status
 from rizzpay.payments.types import Attempt, Payment, PaymentFilter, Refund
 
-Rows = Cursor[TupleRow]
 EVERY_PAYMENT_IS = frozenset({Status.CAPTURED, Status.REQUIRES_ACTION})  # as migration 0011 says
 
 PAYMENT_COLUMNS: LiteralString = """
@@ -226,27 +224,27 @@ class OpenMatters:
 def insert_payments(conn: Connection, payments: Sequence[Payment]) -> None:
     """Insert new payments."""
     if payments:
-        conn.execute(INSERT_PAYMENTS, rows.new_payments(payments))
+        conn.send(INSERT_PAYMENTS, rows.new_payments(payments))
 
 
 def update_payments(conn: Connection, payments: Sequence[Payment]) -> None:
     """Update locked payments; a version that does not grow is a bug."""
     if payments:
-        cursor = conn.execute(UPDATE_PAYMENTS, rows.changed_payments(payments))
-        conn.expect(cursor, len(payments), "payments")
+        sent = conn.send(UPDATE_PAYMENTS, rows.changed_payments(payments))
+        conn.expect(sent, len(payments), "payments")
 
 
 def write_attempts(conn: Connection, attempts: Sequence[Attempt]) -> None:
     """Insert new attempts and update known ones."""
     if attempts:
-        conn.execute(WRITE_ATTEMPTS, rows.attempts(attempts))
+        conn.send(WRITE_ATTEMPTS, rows.attempts(attempts))
 
 
 def write_refunds(conn: Connection, refunds: Sequence[Refund]) -> None:
     """Insert new refunds and update known ones; a version that does not grow is a bug."""
     if refunds:
-        cursor = conn.execute(WRITE_REFUNDS, {"rows": rows.refunds(refunds)})
-        conn.expect(cursor, len(refunds), "refunds")
+        sent = conn.send(WRITE_REFUNDS, {"rows": rows.refunds(refunds)})
+        conn.expect(sent, len(refunds), "refunds")
 
 
 def open_cases(conn: Connection, cases: Iterable[tuple[Tenant, Case]], now: datetime) -> None:
@@ -264,25 +262,25 @@ def open_cases(conn: Connection, cases: Iterable[tuple[Tenant, Case]], now: date
         for tenant, case in cases
     ]
     if opened:
-        conn.execute(OPEN_CASES, {"rows": msgspec.json.encode(opened).decode()})
+        conn.send(OPEN_CASES, {"rows": msgspec.json.encode(opened).decode()})
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Payments that were asked for, each with its attempts and refunds; fetched when looked at."""
 
-    payments: Rows
-    attempts: Rows
-    refunds: Rows
+    payments: Sent
+    attempts: Sent
+    refunds: Sent
 
     def snapshots(self) -> dict[str, Snapshot]:
         """Return the payments by id."""
-        found = [rows.payment(row) for row in self.payments.fetchall()]
+        found = [rows.payment(row) for row in self.payments.rows()]
         attempts: dict[str, list[Attempt]] = {}
-        for attempt in map(rows.attempt, self.attempts.fetchall()):
+        for attempt in map(rows.attempt, self.attempts.rows()):
             attempts.setdefault(attempt.payment_id, []).append(attempt)
         refunds: dict[str, list[Refund]] = {}
-        for refund in map(rows.refund, self.refunds.fetchall()):
+        for refund in map(rows.refund, self.refunds.rows()):
             refunds.setdefault(refund.payment_id, []).append(refund)
         return {
             payment.id: Snapshot(
@@ -297,44 +295,42 @@ class Asked:
 def lock(conn: Connection, payment_ids: Iterable[str]) -> Asked:
     """Lock payments until commit, in order of their ids."""
     wanted = {"ids": arrays.text(sorted(set(payment_ids)))}
-    return _with_parts(conn, conn.execute(LOCK_PAYMENTS, wanted), wanted)
+    return _with_parts(conn, conn.send(LOCK_PAYMENTS, wanted), wanted)
 
 
 def read(conn: Connection, payment_id: str) -> Snapshot | None:
     """Return a payment with its attempts and refunds, without a lock: to look, not to decide."""
     wanted = {"ids": arrays.text([payment_id])}
-    found = _with_parts(conn, conn.execute(READ_PAYMENTS, wanted), wanted)
+    found = _with_parts(conn, conn.send(READ_PAYMENTS, wanted), wanted)
     return found.snapshots().get(payment_id)
 
 
-def _with_parts(conn: Connection, payments: Rows, wanted: dict[str, arrays.TextArray]) -> Asked:
-    return Asked(payments, conn.execute(ATTEMPTS_OF, wanted), conn.execute(REFUNDS_OF, wanted))
+def _with_parts(conn: Connection, payments: Sent, wanted: Values) -> Asked:
+    return Asked(payments, conn.send(ATTEMPTS_OF, wanted), conn.send(REFUNDS_OF, wanted))
 
 
 def get(conn: Connection, payment_id: str) -> Payment | None:
     """Return one payment, or None when this tenant has none of that id."""
-    row = conn.execute(GET_PAYMENT, {"id": payment_id}).fetchone()
-    return rows.payment(row) if row else None
+    found = conn.send(GET_PAYMENT, {"id": payment_id}).rows()
+    return rows.payment(found[0]) if found else None
 
 
 def get_refund(conn: Connection, refund_id: str) -> Refund | None:
     """Return one refund, or None when this tenant has none of that id."""
-    row = conn.execute(GET_REFUND, {"id": refund_id}).fetchone()
-    return rows.refund(row) if row else None
+    found = conn.send(GET_REFUND, {"id": refund_id}).rows()
+    return rows.refund(found[0]) if found else None
 
 
 def attempts_of(conn: Connection, payment_id: str) -> list[Attempt]:
     """Return the attempts of a payment, oldest first."""
-    found = conn.execute(ATTEMPTS_OF, {"ids": arrays.text([payment_id])})
-    return [rows.attempt(row) for row in found]
+    found = conn.send(ATTEMPTS_OF, {"ids": arrays.text([payment_id])})
+    return [rows.attempt(row) for row in found.rows()]
 
 
 def owners_of(conn: Connection, object_ids: Iterable[str]) -> Callable[[], dict[str, Owner]]:
     """Ask whose attempts or refunds these are; the answer is fetched when it is called for."""
-    found = conn.execute(OWNERS_OF, {"ids": arrays.text(sorted(set(object_ids)))})
-    return lambda: {
-        row[0]: Owner(row[1], Tenant(row[2], row[3]), row[4]) for row in found.fetchall()
-    }
+    found = conn.send(OWNERS_OF, {"ids": arrays.text(sorted(set(object_ids)))})
+    return lambda: {row[0]: Owner(row[1], Tenant(row[2], row[3]), row[4]) for row in found.rows()}
 
 
 def page(

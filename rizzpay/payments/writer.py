@@ -192,7 +192,7 @@ class Writer:
                 first = [(claim, answers.pop((claim.tenant, claim.key), None)) for claim in claims]
                 idempotency.take(conn, self._envelope, first)
             self._record(conn, made)
-            idempotency.complete(conn, self._envelope, [(*at, it) for at, it in answers.items()])
+            idempotency.keep(conn, self._envelope, [(*at, it) for at, it in answers.items()])
         return [_outcome(item) for item in batch]
 
     def _refuse(self, conn: Connection, refused: list[_Item], *, hopeful: bool) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import LiteralString
 
 from rizzpay.core.tenant import Tenant
+from rizzpay.infra.arrays import boolean, bytea, text, timestamptz
 from rizzpay.infra.database import Connection
 
 INSERT = """
@@ -13,10 +14,10 @@ INSERT INTO rizzpay.payers (id, merchant_id, livemode, name, email, phone, vpa,
                             email_index, phone_index, vpa_index, created_at)
 SELECT id, merchant_id, livemode, name, email, phone, vpa,
        email_index, phone_index, vpa_index, created_at
-FROM unnest(%(ids)s::text[], %(merchant_ids)s::text[], %(livemodes)s::boolean[],
-            %(names)s::bytea[], %(emails)s::bytea[], %(phones)s::bytea[], %(vpas)s::bytea[],
-            %(email_indexes)s::bytea[], %(phone_indexes)s::bytea[], %(vpa_indexes)s::bytea[],
-            %(created_ats)s::timestamptz[])
+FROM unnest(%(ids)b::text[], %(merchant_ids)b::text[], %(livemodes)b::boolean[],
+            %(names)b::bytea[], %(emails)b::bytea[], %(phones)b::bytea[], %(vpas)b::bytea[],
+            %(email_indexes)b::bytea[], %(phone_indexes)b::bytea[], %(vpa_indexes)b::bytea[],
+            %(created_ats)b::timestamptz[])
      AS fresh (id, merchant_id, livemode, name, email, phone, vpa,
                email_index, phone_index, vpa_index, created_at)
 ORDER BY id
@@ -26,7 +27,7 @@ LOAD = """
 SELECT id, merchant_id, livemode, name, email, phone, vpa,
        email_index, phone_index, vpa_index, created_at
 FROM rizzpay.payers
-WHERE id = ANY (%(ids)s::text[])
+WHERE id = ANY (%(ids)b::text[])
 """
 
 FIND_BY_EMAIL = """
@@ -78,27 +79,27 @@ class Row:
 
 def insert(conn: Connection, rows: Sequence[Row]) -> None:
     """Insert new payers."""
-    conn.execute(
+    conn.send(
         INSERT,
         {
-            "ids": [row.id for row in rows],
-            "merchant_ids": [row.tenant.merchant_id for row in rows],
-            "livemodes": [row.tenant.livemode for row in rows],
-            "names": [row.name for row in rows],
-            "emails": [row.email for row in rows],
-            "phones": [row.phone for row in rows],
-            "vpas": [row.vpa for row in rows],
-            "email_indexes": [row.email_index for row in rows],
-            "phone_indexes": [row.phone_index for row in rows],
-            "vpa_indexes": [row.vpa_index for row in rows],
-            "created_ats": [row.created_at for row in rows],
+            "ids": text([row.id for row in rows]),
+            "merchant_ids": text([row.tenant.merchant_id for row in rows]),
+            "livemodes": boolean([row.tenant.livemode for row in rows]),
+            "names": bytea([row.name for row in rows]),
+            "emails": bytea([row.email for row in rows]),
+            "phones": bytea([row.phone for row in rows]),
+            "vpas": bytea([row.vpa for row in rows]),
+            "email_indexes": bytea([row.email_index for row in rows]),
+            "phone_indexes": bytea([row.phone_index for row in rows]),
+            "vpa_indexes": bytea([row.vpa_index for row in rows]),
+            "created_ats": timestamptz([row.created_at for row in rows]),
         },
     )
 
 
 def load(conn: Connection, ids: Sequence[str]) -> list[Row]:
     """Return the payers of these ids that the transaction may see, in no order."""
-    rows = conn.execute(LOAD, {"ids": list(ids)}).fetchall()
+    rows = conn.send(LOAD, {"ids": text(ids)}).rows()
     return [Row(row[0], Tenant(row[1], row[2]), *row[3:]) for row in rows]
 
 

@@ -16,7 +16,7 @@ def publish(conn: Connection, events: Sequence[NewEvent]) -> list[Event]:
     if not events:
         return []
     numbered = store.publish(conn, events)
-    sequences = {row[0]: row[1] for row in numbered.fetchall()}
+    sequences = {row[0]: row[1] for row in numbered.rows()}
     return [
         Event(
             id=event.id,

@@ -11,13 +11,12 @@ from datetime import datetime
 from typing import LiteralString
 
 import msgspec
-from psycopg import Cursor
-from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from rizzpay.core.tenant import Tenant
-from rizzpay.infra.arrays import Packed, bigint, boolean, integer, json, text, timestamptz
+from rizzpay.infra.arrays import bigint, boolean, integer, json, text, timestamptz
 from rizzpay.infra.database import Connection
+from rizzpay.infra.pipeline import Sent, Value
 from rizzpay.webhooks import rows
 from rizzpay.webhooks.model import (
     Attempt,
@@ -219,11 +218,11 @@ WHERE event_id = ANY (%(event_ids)s::text[]) AND status = 'succeeded'
 """
 
 
-def publish(conn: Connection, events: Sequence[NewEvent]) -> Cursor[TupleRow]:
-    """Insert events under their merchants' next numbers; the cursor has (id, sequence) of each."""
+def publish(conn: Connection, events: Sequence[NewEvent]) -> Sent:
+    """Insert events under their merchants' next numbers; the rows are (id, sequence) of each."""
     after = Counter(event.tenant for event in events)
     tenants = sorted(after)
-    columns: dict[str, Packed] = {
+    columns: dict[str, Value] = {
         "merchants": text([tenant.merchant_id for tenant in tenants]),
         "modes": boolean([tenant.livemode for tenant in tenants]),
         "more": bigint([after[tenant] for tenant in tenants]),
@@ -243,9 +242,9 @@ def publish(conn: Connection, events: Sequence[NewEvent]) -> Cursor[TupleRow]:
         "data": json([msgspec.json.encode(event.data) for event in events]),
         "created_ats": timestamptz([event.created_at for event in events]),
     }
-    cursor = conn.execute(PUBLISH, columns)
-    conn.expect(cursor, len(events), "events")
-    return cursor
+    sent = conn.send(PUBLISH, columns)
+    conn.expect(sent, len(events), "events")
+    return sent
 
 
 def get_event(conn: Connection, tenant: Tenant, event_id: str) -> Event | None:

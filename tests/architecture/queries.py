@@ -59,9 +59,15 @@ def queries() -> list[Query]:
 
 
 def loose_statements(tree: ast.Module) -> Iterator[str]:
-    """Yield calls of execute whose statement is not an UPPERCASE constant."""
+    """Yield calls of execute and send whose statement is not an UPPERCASE constant."""
     for node in ast.walk(tree):
         match node:
+            case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")))):
+                pass  # the connection's own way to psycopg
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="conn"), attr="send"), args=[first, *_]
+            ) if not _is_constant(first):
+                yield f"line {node.lineno}: a statement that is not an UPPERCASE constant"
             case ast.Call(
                 func=ast.Attribute(attr="execute" | "executemany" | "copy"), args=[first, *_]
             ) if not _is_constant(first):

@@ -1,0 +1,194 @@
+"""Statements that are sent together: prepared once, bound in binary, one flush, one read.
+
+psycopg has a pipeline mode as well; it looks at the socket and keeps books after every statement,
+which at the size of our batches cost as much as the statements themselves (measured 2026-11-21).
+This is the same libpq mode with the least that we need: fixed texts, packed arrays and a few
+plain values. Errors, results and rows are psycopg's own.
+
+Source: PostgreSQL documentation, "Pipeline Mode" in the chapter on libpq.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from itertools import count
+from typing import LiteralString
+
+import psycopg
+from gevent.socket import wait_read, wait_readwrite
+from psycopg.adapt import Transformer
+from psycopg.pq import ConnStatus, ExecStatus, Format, TransactionStatus
+from psycopg.pq.abc import PGconn, PGresult
+from psycopg.rows import TupleRow
+
+from rizzpay.infra.arrays import Packed
+
+Value = Packed | bytes | str | int | datetime | None
+Values = Mapping[str, Value]
+_PLACE = re.compile(r"%\((\w+)\)[bs]|%%")
+_NUMBERS = count()
+_DONE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A query as the server knows it, and the names of its parameters in order."""
+
+    name: bytes
+    sql: bytes
+    names: tuple[str, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Sent:
+    """A statement on its way; looking at what it did waits for everything sent before it."""
+
+    pipeline: "Pipeline"
+    text: _Text
+    values: Values
+    result: PGresult | None = None
+
+    def rows(self) -> list[TupleRow]:
+        """Return the rows that it gave."""
+        result = self._arrived()
+        return self.pipeline.load(result) if result.ntuples else []
+
+    @property
+    def count(self) -> int:
+        """Return how many rows it gave or changed."""
+        return self._arrived().command_tuples or 0
+
+    def _arrived(self) -> PGresult:
+        if self.result is None:
+            self.pipeline.flush()
+        if self.result is None:
+            raise RuntimeError("a statement of a transaction that was given up")
+        return self.result
+
+
+class Pipeline:
+    """What one connection sends without waiting."""
+
+    def __init__(self, conn: psycopg.Connection[TupleRow]) -> None:
+        """Belong to a connection; nothing is sent yet."""
+        self._conn = conn
+        self._prepared: set[bytes] = set()
+        self._waiting: list[Sent] = []
+
+    def send(self, query: LiteralString, values: Values) -> Sent:
+        """Queue a statement."""
+        sent = Sent(self, _compiled(query), values)
+        self._waiting.append(sent)
+        return sent
+
+    def forget(self) -> None:
+        """Drop what was not sent yet."""
+        self._waiting.clear()
+
+    def flush(self) -> None:
+        """Send what is queued and wait for all results; raises the first error of the server."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        pgconn = self._conn.pgconn
+        begins = pgconn.transaction_status == TransactionStatus.IDLE
+        pgconn.enter_pipeline_mode()
+        try:
+            if begins:
+                pgconn.send_query_params(b"BEGIN", None)
+            asked = self._put(pgconn, waiting)
+            pgconn.pipeline_sync()
+            results = _exchange(pgconn)
+        finally:
+            if pgconn.status == ConnStatus.OK:
+                pgconn.exit_pipeline_mode()
+        self._take(results[1:] if begins else results, asked)
+
+    def load(self, result: PGresult) -> list[TupleRow]:
+        """Read the rows of a result."""
+        transformer = Transformer(self._conn)
+        transformer.set_pgresult(result, format=Format.BINARY)
+        return transformer.load_rows(0, result.ntuples, tuple)
+
+    def _put(self, pgconn: PGconn, waiting: Sequence[Sent]) -> list[Sent | _Text]:
+        """Hand everything to libpq; returns what each result will be about."""
+        asked: list[Sent | _Text] = []
+        fresh: set[bytes] = set()
+        for sent in waiting:
+            text = sent.text
+            if text.name not in self._prepared and text.name not in fresh:
+                pgconn.send_prepare(text.name, text.sql)
+                fresh.add(text.name)
+                asked.append(text)
+            bound = [_bound(sent.values[name]) for name in text.names]
+            pgconn.send_query_prepared(
+                text.name,
+                [value for value, _ in bound],
+                param_formats=[form for _, form in bound],
+                result_format=Format.BINARY,
+            )
+            asked.append(sent)
+        return asked
+
+    def _take(self, results: Sequence[PGresult], asked: Sequence[Sent | _Text]) -> None:
+        failed = next((one for one in results if one.status not in _DONE), None)
+        for result, about in zip(results, asked, strict=False):
+            if result.status not in _DONE:
+                break
+            if isinstance(about, Sent):
+                about.result = result
+            else:
+                self._prepared.add(about.name)
+        if failed is not None:
+            raise psycopg.errors.error_from_result(failed, encoding="utf-8")
+
+
+def _exchange(pgconn: PGconn) -> list[PGresult]:
+    """Write until everything is out, then read up to the synchronisation point."""
+    while pgconn.flush():
+        wait_readwrite(pgconn.socket)
+        pgconn.consume_input()
+    results: list[PGresult] = []
+    while True:
+        while pgconn.is_busy():
+            wait_read(pgconn.socket)
+            pgconn.consume_input()
+        result = pgconn.get_result()
+        if result is None:
+            if pgconn.status == ConnStatus.BAD:
+                raise psycopg.OperationalError("the connection is lost")
+        elif result.status == ExecStatus.PIPELINE_SYNC:
+            return results
+        else:
+            results.append(result)
+
+
+@cache
+def _compiled(query: LiteralString) -> _Text:
+    names: dict[str, int] = {}
+
+    def place(found: re.Match[str]) -> str:
+        if found.group(1) is None:
+            return "%"
+        return f"${names.setdefault(found.group(1), len(names) + 1)}"
+
+    sql = _PLACE.sub(place, query).encode()
+    return _Text(b"rizzpay_%d" % next(_NUMBERS), sql, tuple(names))
+
+
+def _bound(value: Value) -> tuple[bytes | None, Format]:
+    match value:
+        case bytes():  # a packed array is one
+            return value, Format.BINARY
+        case None:
+            return None, Format.TEXT
+        case str():
+            return value.encode(), Format.TEXT
+        case bool():
+            return (b"t" if value else b"f"), Format.TEXT
+        case int():
+            return b"%d" % value, Format.TEXT
+        case datetime():
+            return value.isoformat().encode(), Format.TEXT
