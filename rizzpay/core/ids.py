@@ -7,13 +7,11 @@ base 32). Within one process ids of the same millisecond still ascend.
 
 import os
 import re
+import struct
 from datetime import datetime
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-RANDOM_BITS = 80
-RANDOM_BYTES = RANDOM_BITS // 8
-RANDOM = (1 << RANDOM_BITS) - 1
-STEP = (1 << 40) - 1  # what the next id of the same millisecond may be larger by
+LOW = (1 << 40) - 1  # half of the random part
 
 PREFIXES = {
     "payment": "pay",
@@ -31,42 +29,43 @@ PREFIXES = {
     "case": "case",
 }
 _PATTERN = re.compile(r"^[a-z]{2,6}_[0-9A-HJKMNP-TV-Z]{26}$")
-
-
 # Every pair of characters: ten bits at a time cost a third of a microsecond an id where single
 # characters cost ten (measured 2026-11-21, CPython 3.11).
 _PAIRS = tuple(first + second for first in ALPHABET for second in ALPHABET)
-
-
-_DRAWN_AT_ONCE = 256  # ids; a call to the kernel for each would cost more than the id
+_DRAWN_AT_ONCE = (
+    1024  # numbers of 32 bits; a call to the kernel for each would cost more than the id
+)
 
 
 class _Last:
     """What this process handed out last, so that ids of one millisecond ascend."""
 
     at: datetime | None = None
-    time_ms = 0
-    head = ""  # the ten characters of `time_ms`
-    random = 0
+    time_ms = -1
+    high = 0  # the upper half of the random part
+    head = ""  # the 18 characters of `time_ms` and `high`
+    low = 0  # the lower half
 
 
-_drawn: list[int] = []  # random parts of ids to come
+_drawn: list[int] = []  # each is used once
 
 
 def ulid(at: datetime) -> str:
-    """Return 26 characters that sort by `at` and, in this process, by order of the calls."""
+    """Return 26 characters that sort by `at` and, in this process, by order of the calls.
+
+    The first of a millisecond is random in all its 80 bits; each of the others is larger than the
+    one before by a random number of 32 bits, so nobody can tell one from another.
+    """
     if at is not _Last.at:
         _begin(at)
-    if not _drawn:
-        _draw()
-    fresh = _drawn.pop()
-    if fresh <= _Last.random:  # ascend by less than 2**40; to run over is one in 2**39
-        fresh = (_Last.random + 1 + (fresh & STEP)) & RANDOM
-    _Last.random = fresh
-    high, low = fresh >> 40, fresh & 0xFFFFFFFFFF
+    low = _Last.low + 1 + (_drawn.pop() if _drawn else _draw())
+    if low > LOW:
+        low &= LOW
+        _Last.high = (_Last.high + 1) & LOW
+        _write_head()
+    _Last.low = low
     return (
-        f"{_Last.head}{_PAIRS[high >> 30]}{_PAIRS[high >> 20 & 1023]}{_PAIRS[high >> 10 & 1023]}"
-        f"{_PAIRS[high & 1023]}{_PAIRS[low >> 30]}{_PAIRS[low >> 20 & 1023]}"
+        f"{_Last.head}{_PAIRS[low >> 30]}{_PAIRS[low >> 20 & 1023]}"
         f"{_PAIRS[low >> 10 & 1023]}{_PAIRS[low & 1023]}"
     )
 
@@ -77,29 +76,35 @@ def ulids(at: datetime, count: int) -> list[str]:
 
 
 def _begin(at: datetime) -> None:
-    """Take up the time of `at`."""
+    """Take up the time of `at`, with a new random part unless it is the same millisecond."""
     time_ms = int(at.timestamp() * 1000)
     if time_ms != _Last.time_ms:
-        _Last.head = "".join(_PAIRS[time_ms >> shift & 1023] for shift in (40, 30, 20, 10, 0))
-        _Last.time_ms, _Last.random = time_ms, 0
+        _Last.time_ms = time_ms
+        _Last.high, _Last.low = divmod(_draw() << 64 | _draw() << 32 | _draw(), LOW + 1)
+        _Last.high &= LOW
+        _write_head()
     _Last.at = at
+
+
+def _write_head() -> None:
+    value = _Last.time_ms << 40 | _Last.high
+    _Last.head = "".join([_PAIRS[value >> shift & 1023] for shift in range(80, -1, -10)])
+
+
+def _draw() -> int:
+    """Return a random number of 32 bits."""
+    if not _drawn:
+        _drawn.extend(struct.unpack(f"{_DRAWN_AT_ONCE}I", os.urandom(4 * _DRAWN_AT_ONCE)))
+    return _drawn.pop()
 
 
 def _forget() -> None:
     """Share nothing with the process that this one was forked from."""
     _drawn.clear()
-    _Last.at, _Last.time_ms, _Last.random = None, 0, 0
+    _Last.at, _Last.time_ms = None, -1
 
 
 os.register_at_fork(after_in_child=_forget)
-
-
-def _draw() -> None:
-    random = os.urandom(RANDOM_BYTES * _DRAWN_AT_ONCE)
-    _drawn.extend(
-        int.from_bytes(random[place : place + RANDOM_BYTES])
-        for place in range(0, len(random), RANDOM_BYTES)
-    )
 
 
 def new_id(kind: str, at: datetime) -> str:

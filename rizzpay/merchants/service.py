@@ -212,10 +212,10 @@ class Merchants:
 
     def _find(self, key_id: str) -> StoredKey | None:
         """Return a key from memory or database; one look-up for all who ask meanwhile."""
-        if not KEY_ID.fullmatch(key_id):
-            return None
         known = self._fresh(key_id)
         if known is None:
+            if not KEY_ID.fullmatch(key_id):
+                return None
             with self._loading.setdefault(key_id, threading.Lock()):
                 known = self._fresh(key_id) or self._load(key_id)
             self._loading.pop(key_id, None)
