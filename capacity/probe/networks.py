@@ -131,7 +131,7 @@ def _ask_rings(name: str) -> tuple[int, int, int, int]:
 def _bond(tree: Tree, name: str, path: str) -> Bond:
     paragraphs = _paragraphs(tree, name)
     members = [part for part in paragraphs if "Slave Interface" in part]
-    head = {}
+    head: dict[str, str] = {}
     for part in paragraphs:
         if "Slave Interface" in part:
             break

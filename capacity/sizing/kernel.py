@@ -67,7 +67,7 @@ def files(request: Request) -> list[Setting]:
                 "",
                 "only for who asks: joining pages in the background stalls PostgreSQL and Valkey; "
                 "PostgreSQL's buffers have huge pages of their own",
-                request.pages.postgresql_page("kernel-resources", "LINUX-HUGE-PAGES"),
+                request.pages.postgresql("runtime-config-resource", "huge_pages"),
             )
         )
     if request.hardware.machine.processor.governor is not None:

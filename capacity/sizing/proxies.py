@@ -45,13 +45,6 @@ def haproxy(request: Request, budget: Budget) -> list[Setting]:
             pages.haproxy("3.2-maxconn"),
         ),
         (
-            "tune.ssl.cachesize",
-            budget.proxy_connections * 2,
-            "blocks",
-            "sessions that may be resumed: each client's, and the one before",
-            pages.haproxy("3.2-tune.ssl.cachesize"),
-        ),
-        (
             "limit_nofile",
             FILES_BASE + budget.proxy_connections * FILES_A_CLIENT,
             "files",

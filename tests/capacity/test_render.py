@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -31,11 +32,11 @@ def only(rendered: dict[str, str]) -> str:
 
 
 @pytest.fixture(scope="module", params=PROGRAMS, ids=str)
-def cluster(request, tmp_path_factory):
+def cluster(request, directory_of_the_session):
     """A data directory made by each PostgreSQL of this machine; it is not started."""
-    base = tmp_path_factory.mktemp("pg")
-    for path in (base, *base.parents[:2]):
-        path.chmod(0o711)
+    # not below pytest's own directory, which only this user may enter
+    base = Path(tempfile.mkdtemp(prefix="rz", dir=directory_of_the_session))
+    base.chmod(0o711)
     password = base / "password"
     write_private(password, f"made-for-this-test-{os.urandom(8).hex()}\n")
     made = embedded.cluster(base / "data", base / "socket", password, request.param)

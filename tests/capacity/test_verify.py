@@ -4,6 +4,7 @@ import json
 import os
 import socketserver
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -146,11 +147,11 @@ def test_masks_are_compared_as_numbers():
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory):
+def database(directory_of_the_session):
     """PostgreSQL that runs with the rendered file of SMALL: its directory and how to reach it."""
-    base = tmp_path_factory.mktemp("v")
-    for path in (base, *base.parents[:2]):
-        path.chmod(0o711)
+    # not below pytest's own directory, which only this user may enter
+    base = Path(tempfile.mkdtemp(prefix="rz", dir=directory_of_the_session))
+    base.chmod(0o711)
     password = base / "password"
     write_private(password, f"made-for-this-test-{os.urandom(8).hex()}\n")
     cluster = embedded.cluster(base / "data", base / "s", password, None)
