@@ -22,7 +22,7 @@ from rizzpay.core import clock
 from rizzpay.infra import log, metrics
 from rizzpay.infra.http_server import answering
 from rizzpay.infra.http_server.answering import Date, Headers, PeerGone
-from rizzpay.infra.http_server.parsing import Environ, Names, Refusal, RequestReader
+from rizzpay.infra.http_server.parsing import Environ, Memory, Refusal, RequestReader
 from rizzpay.infra.http_server.streaming import Stream
 
 RECEIVE_MAX = 65_536  # bytes read at once
@@ -52,7 +52,7 @@ class Site:
     on_leave: Callable[[], None]
     now_s: float = 0.0
     stopping: bool = False
-    names: Names = field(default_factory=Names)
+    memory: Memory = field(default_factory=Memory)
     connections: "set[Connection]" = field(default_factory=set)
     # Filled and read without a switch to another greenlet between, so one is enough for all.
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(RECEIVE_MAX)))
@@ -83,7 +83,7 @@ class Connection:
         """Take over an accepted socket; `serve` is to run in a greenlet of its own."""
         self._site = site
         self._socket = accepted
-        self._reader = RequestReader(site.names)
+        self._reader = RequestReader(site.memory)
         self._hub: Any = gevent.get_hub()
         self._greenlet: Any = None
         self._watcher: Any = self._hub.loop.io(accepted.fileno(), 1)

@@ -29,7 +29,11 @@ BODY_KEPT = 262_145
 # Of a larger body the rest is read and dropped, for a client that listens only when it has sent
 # everything. Above this nobody means it: haproxy.cfg refuses the same.
 BODY_MAX = 33_554_432
-NAMES_MAX = 256  # header names remembered; a client cannot fill the memory with new ones
+# Remembered of what comes again and again; a client cannot fill the memory with new ones.
+NAMES_MAX = 256
+HOSTS_MAX = 64
+PATHS_MAX = 128
+PATH_BYTES_MAX = 32  # longer ones have an id in them and do not come again
 
 MALFORMED = "malformed_request"
 TOO_LARGE = "body_too_large"
@@ -79,12 +83,14 @@ class Refusal(Exception):
         self.request_id = request_id
 
 
-class Names:
-    """Environ keys of header names, learned as they come; one for all connections."""
+class Memory:
+    """What was seen to be right before, to be seen so again sooner; one for all connections."""
 
     def __init__(self) -> None:
         """Know nothing."""
-        self.known: dict[bytes, str] = {}
+        self.names: dict[bytes, str] = {}  # header names and their keys of the environ
+        self.hosts: set[str] = set()
+        self.paths: dict[bytes, str] = {}  # targets that are nothing but a plain path
 
     def learn(self, name: bytes) -> str:
         """Return the key of a name; empty for one with an underscore, which would hide another."""
@@ -92,8 +98,8 @@ class Names:
         if b"_" not in name:
             key = "HTTP_" + name.decode("ascii").upper().replace("-", "_")
             key = _PLAIN.get(key, key)
-        if len(self.known) < NAMES_MAX:
-            self.known[name] = key
+        if len(self.names) < NAMES_MAX:
+            self.names[name] = key
         return key
 
 
@@ -105,17 +111,17 @@ class RequestReader:
     """
 
     __slots__ = (
-        "_body", "_chunked", "_environ", "_fed", "_learn", "_names", "_parser", "_quiet",
+        "_body", "_chunked", "_environ", "_fed", "_memory", "_names", "_parser", "_quiet",
         "_repeats", "_size", "_state", "_target", "expects_continue", "over", "ready",
     )  # fmt: skip
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, memory: Memory) -> None:
         """Begin before the first byte."""
         self.ready: deque[tuple[Environ, bool]] = deque()
         self.expects_continue = False
         self.over = False  # a request asked for another protocol, so none follows it
-        self._names = names.known
-        self._learn = names.learn
+        self._memory = memory
+        self._names = memory.names
         self._state = _BETWEEN
         self._fed = self._size = self._quiet = self._repeats = 0
         self._environ: Environ = {}
@@ -183,7 +189,7 @@ class RequestReader:
             return
         key = self._names.get(name)
         if key is None:
-            key = self._learn(name)
+            key = self._memory.learn(name)
         if key in self._environ:
             self._repeat(key, value)
         elif key:
@@ -204,14 +210,8 @@ class RequestReader:
         environ["REQUEST_METHOD"] = method = parser.get_method().decode("ascii")
         if method == "CONNECT":
             raise Refusal(MALFORMED, "this is no proxy")
-        _check_host(environ)
-        _split_target(environ, self._target)
-        if "HTTP_TRANSFER_ENCODING" in environ:
-            self._expect_chunks()
-        elif "CONTENT_LENGTH" in environ:
-            _check_length(environ["CONTENT_LENGTH"])
-        if "HTTP_EXPECT" in environ:
-            self._expectation()
+        self._find_place()
+        self._find_length()
         self._state = _IN_BODY
 
     def on_body(self, part: bytes) -> None:
@@ -247,6 +247,26 @@ class RequestReader:
         joint = "; " if key == "HTTP_COOKIE" else ","
         self._environ[key] += joint + value.decode("latin-1").rstrip(" \t")
 
+    def _find_place(self) -> None:
+        environ, memory = self._environ, self._memory
+        if environ.get("HTTP_HOST") not in memory.hosts:
+            _check_host(environ, memory)
+        path = memory.paths.get(self._target)
+        if path is None:
+            _split_target(environ, self._target, memory)
+        else:
+            environ["PATH_INFO"] = environ["RAW_URI"] = path
+            environ["QUERY_STRING"] = ""
+
+    def _find_length(self) -> None:
+        environ = self._environ
+        if "HTTP_TRANSFER_ENCODING" in environ:
+            self._expect_chunks()
+        elif "CONTENT_LENGTH" in environ:
+            _check_length(environ["CONTENT_LENGTH"])
+        if "HTTP_EXPECT" in environ:
+            self._expectation()
+
     def _measure(self) -> None:
         """Measure a head of which we only know that what came with it is more than a head."""
         own = _BASE.keys()
@@ -270,13 +290,15 @@ class RequestReader:
         self.expects_continue = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
 
 
-def _check_host(environ: Environ) -> None:
+def _check_host(environ: Environ, memory: Memory) -> None:
     host = environ.get("HTTP_HOST")
     if host is None:
         if environ["SERVER_PROTOCOL"] == "HTTP/1.1":
             raise Refusal(MALFORMED, "no Host")
     elif not _HOST.fullmatch(host):
         raise Refusal(MALFORMED, "a Host that is none")
+    elif len(memory.hosts) < HOSTS_MAX:
+        memory.hosts.add(host)
 
 
 def _check_length(text: str) -> None:
@@ -286,18 +308,20 @@ def _check_length(text: str) -> None:
         raise Refusal(TOO_LARGE, "the body is far too large")
 
 
-def _split_target(environ: Environ, target: bytes) -> None:
+def _split_target(environ: Environ, target: bytes, memory: Memory) -> None:
     """Set PATH_INFO, percent-decoded as WSGI wants it, QUERY_STRING as it is, and RAW_URI."""
     if len(target) > TARGET_MAX:
         raise Refusal(MALFORMED, "the request target is too long")
-    environ["RAW_URI"] = target.decode("latin-1")
+    raw = environ["RAW_URI"] = target.decode("latin-1")
     if not _ORIGIN_FORM.fullmatch(target):
         target = _path_of(target, environ.get("HTTP_HOST", ""))
     path, _, query = target.partition(b"?")
     if b"%" in path:
         path = unquote_to_bytes(path)
-    environ["PATH_INFO"] = path.decode("latin-1")
+    environ["PATH_INFO"] = shown = path.decode("latin-1")
     environ["QUERY_STRING"] = query.decode("latin-1")
+    if shown == raw and len(raw) <= PATH_BYTES_MAX and len(memory.paths) < PATHS_MAX:
+        memory.paths[target] = shown
 
 
 def _path_of(target: bytes, host: str) -> bytes:

@@ -9,11 +9,11 @@ import time
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rizzpay.infra.http_server.parsing import Names, Refusal, RequestReader
+from rizzpay.infra.http_server.parsing import Memory, Refusal, RequestReader
 from tests.infra.http_server.corpus import CASES
 from tests.infra.http_server.running import answers, connect, exchange, get, post, read_all
 
-NAMES = Names()
+MEMORY = Memory()
 TOKENS = st.text(string.ascii_letters + string.digits + "-", min_size=1, max_size=12)
 VALUES = st.text(string.ascii_letters + string.digits + " /;=,", max_size=30).map(str.strip)
 BODIES = st.binary(max_size=300)
@@ -51,7 +51,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 @settings(max_examples=300, deadline=None)
 @given(st.lists(requests(), min_size=1, max_size=3), st.lists(st.integers(0, 10_000), max_size=12))
 def test_requests_cut_anywhere_are_the_same_requests(made, places):
-    reader = RequestReader(NAMES)
+    reader = RequestReader(MEMORY)
     for piece in cut(b"".join(data for data, _, _ in made), places):
         reader.feed(piece)
     assert len(reader.ready) == len(made)
@@ -83,7 +83,7 @@ def test_requests_cut_on_the_wire_are_the_same_requests(server, made, places):
 @given(st.sampled_from(CASES), st.lists(st.integers(0, 300_000), max_size=8))
 def test_a_bad_request_cut_anywhere_is_as_bad(case, places):
     def told(pieces: list[bytes]) -> tuple[int, bool]:
-        reader = RequestReader(NAMES)
+        reader = RequestReader(MEMORY)
         try:
             for piece in pieces:
                 reader.feed(piece)
@@ -102,7 +102,7 @@ def test_a_bad_request_cut_anywhere_is_as_bad(case, places):
 @given(st.sampled_from(CASES), st.binary(max_size=20), st.integers(0, 400), st.integers(0, 10))
 def test_noise_in_a_request_breaks_nothing(case, noise, at, gone):
     data = case.data[:3_000]
-    reader = RequestReader(NAMES)
+    reader = RequestReader(MEMORY)
     with contextlib.suppress(Refusal):
         reader.feed(data[:at] + noise + data[at + gone :])
     assert len(reader.ready) <= 3
