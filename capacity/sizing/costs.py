@@ -35,11 +35,18 @@ COST_US_MAX = 1_000_000.0
 COMPONENTS = ("haproxy", "api", "postgresql", "worker")
 
 
+# What our `check` calls a component where the plan has another word.
+ALIASES = {"postgresql": "postgres"}
+# Where a document has the costs, the best first: at the target's rate, batches are as they will be.
+PLACES = (("cpu_us_per_payment",), ("at_target", "cpu_us_each"), ("us_each",))
+
+
 def measured(document: Mapping[str, object], name: str) -> Costs:
-    """Return the costs that `check` wrote, under `cpu_us_per_payment`. Raises WrongUse."""
-    found = document.get("cpu_us_per_payment", document)
-    if not isinstance(found, dict):
-        raise WrongUse(f"{name}: cpu_us_per_payment is not an object")
+    """Return the costs of a document of `check`, or of {"cpu_us_per_payment": {"api": 80, …}}.
+
+    Raises WrongUse when a component is missing or its cost cannot be.
+    """
+    found = _found(document, name)
     values = {component: _cost(found, component, name) for component in COMPONENTS}
     wal = document.get("wal_bytes_per_payment", DEFAULTS.wal_bytes)
     if isinstance(wal, bool) or not isinstance(wal, int | float) or not 0 < wal < COST_US_MAX:
@@ -47,10 +54,21 @@ def measured(document: Mapping[str, object], name: str) -> Costs:
     return Costs(**values, wal_bytes=int(wal), source=f"measured: {name}")
 
 
+def _found(document: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """Return the object that has a cost for each component."""
+    for place in PLACES:
+        part: object = document
+        for key in place:
+            part = part.get(key) if isinstance(part, Mapping) else None
+        if isinstance(part, Mapping):
+            return part
+    raise WrongUse(f"{name}: no CPU per payment in it; needed is a document of `check --json`")
+
+
 def _cost(found: Mapping[str, object], component: str, name: str) -> float:
-    value = found.get(component)
+    value = found.get(component, found.get(ALIASES.get(component, component)))
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise WrongUse(f"{name}: no cpu_us_per_payment.{component}; needed are {COMPONENTS}")
+        raise WrongUse(f"{name}: no CPU per payment of {component}; needed are {COMPONENTS}")
     if not 0 < value <= COST_US_MAX:
-        raise WrongUse(f"{name}: cpu_us_per_payment.{component} is {value}: not 0 to {COST_US_MAX}")
+        raise WrongUse(f"{name}: {component} costs {value} µs: not between 0 and {COST_US_MAX:g}")
     return float(value)

@@ -196,6 +196,15 @@ def test_measured_costs_take_the_place_of_the_built_in_ones():
     assert whole.plan(machine(shape), wanted, found).verdict == "holds"
 
 
+def test_costs_are_those_of_a_check_at_the_rate_of_the_target():
+    at_target = {"haproxy": 30, "api": 80, "postgres": 100, "worker": 20, "hsmd": 0}
+    saturated = {"haproxy": 20, "api": 50, "postgres": 60, "worker": 10}
+    document = {"us_each": saturated, "at_target": {"cpu_us_each": at_target}}
+    found = measured(document, "check.json")
+    assert (found.haproxy, found.api, found.postgresql, found.worker) == (30, 80, 100, 20)
+    assert measured({"us_each": saturated}, "check.json").postgresql == 60
+
+
 @pytest.mark.parametrize(
     "document",
     [
