@@ -20,7 +20,7 @@ from gevent.pool import Pool
 from rizzpay.core import clock
 from rizzpay.core.errors import RizzPayError
 from rizzpay.infra import jobs, log, metrics
-from rizzpay.infra.database import Database
+from rizzpay.infra.database import Database, Severed
 from rizzpay.infra.group_commit import GroupCommit, apart
 from rizzpay.infra.jobs import Again, Done, Job, Settled, Verdict
 
@@ -77,6 +77,8 @@ class JobLoop:
             limits = self._limits()
             try:
                 found = self._lease(limits) if limits else {}
+            except Severed:  # the server was started again; the next connection may be better
+                continue
             except RizzPayError as error:
                 log.get(__name__).warning("worker.lease_failed", error=str(error))
                 self._stop.wait(PAUSE_S)
@@ -111,7 +113,7 @@ class JobLoop:
         if clock.monotonic_s() >= self._sweep_s:
             self._sweep_s = clock.monotonic_s() + SWEEP_EVERY_S
             self._since.clear()
-        with self._database.transaction() as conn:
+        with self._database.pipelined() as conn:
             leased = jobs.lease(conn, now, limits, LEASE_S, self._since)
         sets: dict[str, list[Job]] = {kind: [] for kind in limits}
         for job in leased:
@@ -132,22 +134,21 @@ class JobLoop:
         except Exception as error:  # noqa: BLE001 - the worker's loop: log, count, try later
             verdict = _failed(job, error)
         else:
-            _count(job.kind, verdict)
+            _count(job.kind, [verdict])
         self._give_back([(job, verdict)])
         self._room.set()
 
     def _run_set(self, kind: str, leased: list[Job]) -> None:
         handle: HandleSet = self._batch_handlers[kind]
         results: Sequence[Verdict | Settled | Exception] = apart(handle, leased)
-        verdicts: list[tuple[Job, Verdict]] = []
-        for job, result in zip(leased, results, strict=True):
-            if isinstance(result, Exception):
-                verdicts.append((job, _failed(job, result)))
-                continue
-            _count(kind, result)
-            if not isinstance(result, Settled):
-                verdicts.append((job, result))
-        self._give_back(verdicts)
+        _count(kind, [result for result in results if not isinstance(result, Exception)])
+        self._give_back(
+            [
+                (job, _failed(job, result) if isinstance(result, Exception) else result)
+                for job, result in zip(leased, results, strict=True)
+                if not isinstance(result, Settled)
+            ]
+        )
         self._room.set()
 
     def _give_back(self, verdicts: list[tuple[Job, Verdict]]) -> None:
@@ -176,5 +177,8 @@ def _failed(job: Job, error: Exception) -> Again:
     return Again(clock.now() + timedelta(seconds=wait_s), type(error).__name__)
 
 
-def _count(kind: str, verdict: Verdict | Settled) -> None:
-    metrics.JOBS.labels(kind, "again" if isinstance(verdict, Again) else "done").inc()
+def _count(kind: str, verdicts: Sequence[Verdict | Settled]) -> None:
+    again = sum(isinstance(verdict, Again) for verdict in verdicts)
+    for result, count in (("again", again), ("done", len(verdicts) - again)):
+        if count:
+            metrics.JOBS.labels(kind, result).inc(count)
