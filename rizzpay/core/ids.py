@@ -32,9 +32,7 @@ _PATTERN = re.compile(r"^[a-z]{2,6}_[0-9A-HJKMNP-TV-Z]{26}$")
 # Every pair of characters: ten bits at a time cost a third of a microsecond an id where single
 # characters cost ten (measured 2026-11-21, CPython 3.11).
 _PAIRS = tuple(first + second for first in ALPHABET for second in ALPHABET)
-_DRAWN_AT_ONCE = (
-    1024  # numbers of 32 bits; a call to the kernel for each would cost more than the id
-)
+_DRAWN_AT_ONCE = 1024  # numbers; a call to the kernel for each would cost more than the id
 
 
 class _Last:

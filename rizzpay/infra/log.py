@@ -85,7 +85,7 @@ class _Out:
         self._waiting.append(line)
 
     def flush(self) -> None:
-        if self._waiting:
+        if self._waiting and not self._stream.closed:  # whoever closed it wants no more of us
             lines, self._waiting = self._waiting, []
             self._stream.write(b"".join(lines))
             self._stream.flush()
