@@ -172,16 +172,18 @@ ORDER BY created_at DESC, id DESC
 LIMIT %(limit)s
 """
 PAGE_STATUS = " AND (%(status)s::text IS NULL OR status = %(status)s)"
-PAGE_REFERENCE = " AND (%(reference)s::text IS NULL OR reference = %(reference)s)"
-OF_PAYERS = " AND payer_id = ANY(%(payer_ids)s::text[])"
 IS_TENANTS = " WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s"
 RARE_STATUS = " AND status = %(status)s AND status NOT IN ('captured', 'requires_action')"
 PAYMENTS_OF: LiteralString = SELECT_PAYMENTS + IS_TENANTS
+OF_PAYERS = " AND payer_id = ANY(%(payer_ids)s::text[])"  # these first; then none by time
+PAGE_REFERENCE = " AND (%(reference)s::text IS NULL OR reference = %(reference)s)"
+THEIRS: LiteralString = "theirs AS MATERIALIZED (" + PAYMENTS_OF + OF_PAYERS + ") SELECT "
+FROM_THEIRS: LiteralString = PAYMENT_COLUMNS + "FROM theirs WHERE true" + PAGE_REFERENCE
 PAGE_PAYMENTS: dict[str, LiteralString] = {
     "time": PAYMENTS_OF + PAGE_STATUS + PAGE_ORDER,
     "status": PAYMENTS_OF + RARE_STATUS + PAGE_ORDER,
     "reference": PAYMENTS_OF + " AND reference = %(reference)s" + PAGE_STATUS + PAGE_ORDER,
-    "payer": PAYMENTS_OF + OF_PAYERS + PAGE_STATUS + PAGE_REFERENCE + PAGE_ORDER,
+    "payer": "WITH " + THEIRS + FROM_THEIRS + PAGE_STATUS + PAGE_ORDER,
 }
 PAGE_REFUNDS: dict[str, LiteralString] = {
     "time": SELECT_REFUNDS + IS_TENANTS + PAGE_ORDER,
