@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 FORMAT = "rizzpay-capacity run 1"
 SHARES = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99)  # percentiles of every run
@@ -55,6 +54,7 @@ class Run:
     connections: int
     merchants: int
     zipf: float
+    payments_before: int  # in the table, by PostgreSQL's own estimate
     seconds: float
     settled_s: float  # until the worker had applied everything; 0 where nothing is left to it
     per_second: float
@@ -99,13 +99,3 @@ def at(ordered: Sequence[float], share: float) -> float:
     """Return a percentile of an ordered sequence that is not empty: the nearest rank."""
     rank = -(-len(ordered) * share // 100)
     return ordered[min(len(ordered), max(1, int(rank))) - 1]
-
-
-def p(latency_: Latency | None, share: str) -> float | None:
-    """Return a percentile in milliseconds, None when there is none."""
-    return latency_.percentiles.get(share) if latency_ else None
-
-
-def verdict(run: dict[str, Any]) -> str:
-    """Return in a word whether a run counts."""
-    return "result" if run["result"] else "NO RESULT: " + "; ".join(run["reasons"])

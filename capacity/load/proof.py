@@ -21,6 +21,7 @@ NO_PROGRESS_S = 20.0
 EXAMPLES = 3  # shown of each fault
 
 NOW = "SELECT clock_timestamp()"
+SIZE = "SELECT reltuples::bigint FROM pg_class WHERE oid = 'rizzpay.payments'::regclass"
 # One row for each acknowledgement that is not as it should be. A payment's id is its table's key,
 # so "once" means: its idempotency key has one claim, and that claim has made this payment.
 WRONG = """
@@ -125,6 +126,12 @@ def clock(conn: psycopg.Connection) -> datetime:
         raise RuntimeError(NOW)
     found: datetime = row[0]
     return found
+
+
+def about_how_many(conn: psycopg.Connection) -> int:
+    """Return how many payments there are, as PostgreSQL last estimated it."""
+    row = conn.execute(SIZE).fetchone()
+    return max(0, int(row[0])) if row else 0
 
 
 def settle(conn: psycopg.Connection, captures: Sequence[bytes]) -> float:

@@ -104,7 +104,7 @@ def run(session: Session, wish: Wish, tick: Tick | None = None) -> Run:
     dialler = session.dialler
     wording = Wording(dialler.authority, shops, f"cap{secrets.token_hex(6)}-")
     turns = merchants.turns(len(shops), wish.zipf)
-    since = proof.clock(session.conn)
+    since, before = proof.clock(session.conn), proof.about_how_many(session.conn)
     mix = _mix(session, wish, wording, turns)
     engine = Engine(dialler, mix, wish.connections, turns, tick or _silent)
     began = datetime.now(UTC)
@@ -135,7 +135,7 @@ def run(session: Session, wish: Wish, tick: Tick | None = None) -> Run:
         case = proof.Case(wording, shops, since, mix.acknowledged, seen.unanswered)
         found = proof.prove(session.conn, case)
     return _document(
-        _Outcome(session, wish, mix, seen, spent, own, settled_s, found, interrupted, began)
+        _Outcome(session, wish, mix, seen, spent, own, settled_s, found, interrupted, began, before)
     )
 
 
@@ -159,6 +159,7 @@ class _Outcome:
     proof: Proof | None
     interrupted: bool
     began: datetime
+    before: int
 
 
 def _document(out: _Outcome) -> Run:
@@ -178,6 +179,7 @@ def _document(out: _Outcome) -> Run:
         connections=wish.connections,
         merchants=wish.merchants,
         zipf=wish.zipf,
+        payments_before=out.before,
         seconds=round(seen.seconds, 3),
         settled_s=round(out.settled_s, 3),
         per_second=round(per_second, 1),
