@@ -105,6 +105,8 @@ class Connection:
             self._serve()
         except (PeerGone, OSError) as error:
             log.get(__name__).debug("peer.gone", error=str(error))
+        except Exception as error:  # noqa: BLE001 - a fault of ours costs this connection alone
+            log.get(__name__).error("connection.failed", exc_info=error)
         finally:
             self._close()
 
