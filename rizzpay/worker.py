@@ -214,6 +214,11 @@ class Worker:
         while gone:
             with self.parts.database.transaction() as conn:
                 gone = idempotency.purge(conn, clock.now() - keep)
+        keep = timedelta(days=self.parts.config.retention.callbacks_days)
+        gone = 1
+        while gone:
+            with self.parts.database.transaction() as conn:
+                gone = inbound.purge(conn, clock.now() - keep)
 
     def _keep_partitions(self) -> None:
         now = clock.now()
