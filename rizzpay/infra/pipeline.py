@@ -88,22 +88,26 @@ class Pipeline:
         self._waiting.clear()
 
     def flush(self) -> None:
-        """Send what is queued and wait for all results; raises the first error of the server."""
+        """Send what is queued and wait for all results; raises the first error of the server.
+
+        Whatever else ends it, the connection is closed: nobody could use it any more.
+        """
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
         pgconn = self._conn.pgconn
         begins = pgconn.transaction_status == TransactionStatus.IDLE
-        pgconn.enter_pipeline_mode()
         try:
+            pgconn.enter_pipeline_mode()
             if begins:
                 pgconn.send_query_params(b"BEGIN", None)
             asked = self._put(pgconn, waiting)
             pgconn.pipeline_sync()
             results = _exchange(pgconn)
-        finally:
-            if pgconn.status == ConnStatus.OK:
-                pgconn.exit_pipeline_mode()
+            pgconn.exit_pipeline_mode()
+        except BaseException:  # broken, or the greenlet was killed: what is under way stays unread
+            self._conn.close()
+            raise
         self._take(results[1:] if begins else results, asked)
 
     def load(self, result: PGresult) -> list[TupleRow]:
@@ -179,9 +183,9 @@ def _compiled(query: LiteralString) -> _Text:
 
 
 def _bound(value: Value) -> tuple[bytes | None, Format]:
+    if isinstance(value, bytes):  # most are packed arrays
+        return value, Format.BINARY
     match value:
-        case bytes():  # a packed array is one
-            return value, Format.BINARY
         case None:
             return None, Format.TEXT
         case str():

@@ -1,6 +1,6 @@
 """Puts the payments service together, the same way for the API and for the worker."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from rizzpay.config import Config
 from rizzpay.gateways.catalog import Gateways
@@ -20,10 +20,10 @@ WRITER_CONNECTIONS = 2
 class Views(Renderer, Protocol):
     """How answers and events look; given by the API, which owns the shape of objects."""
 
-    def payment_event(self, it: Payment) -> dict[str, Any]:
+    def payment_event_json(self, it: Payment) -> bytes:
         """Show a payment as events carry it."""
 
-    def refund_event(self, it: Refund) -> dict[str, Any]:
+    def refund_event_json(self, it: Refund) -> bytes:
         """Show a refund as events carry it."""
 
 
@@ -46,7 +46,7 @@ def assemble(
             writer=Writer(
                 writing,
                 envelope,
-                Rendering(views.payment_event, views.refund_event),
+                Rendering(views.payment_event_json, views.refund_event_json),
                 Clocks(
                     first_enquiry_s=settings.resolve_schedule_s[0],
                     authorization_expiry_s=settings.authorization_expiry_s,

@@ -85,8 +85,8 @@ def begin(beginning: Beginning, context: Context) -> Changes:
 def begin_waiting(beginning: Beginning, asked: ActionRequired, context: Context) -> Changes:
     """Write a payment that its customer can act on at once: the gateway need not be asked.
 
-    The intent and what the customer is to do are one change, so there is nothing to enquire about
-    before the customer acted or the payment expires.
+    The intent and what the customer is to do are one change and one event, and there is nothing to
+    enquire about before the customer acted or the payment expires.
     """
     begun = begin(beginning, context)
     (attempt,) = begun.attempts
@@ -96,7 +96,7 @@ def begin_waiting(beginning: Beginning, asked: ActionRequired, context: Context)
         waiting,
         action=begun.action,
         note={**begun.note, **waiting.note},
-        said=(*begun.said, *waiting.said),
+        said=begun.said,
         not_any_more=(),
         payer=begun.payer,
     )

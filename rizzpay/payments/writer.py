@@ -13,7 +13,6 @@ refuses a set is said in infra/group_commit.py.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from rizzpay.audit import service as audit
 from rizzpay.audit.model import Entry
@@ -40,7 +39,7 @@ from rizzpay.payments.model import Changes, Clocks, Context, Snapshot
 from rizzpay.payments.types import Payment, Refund, Served
 from rizzpay.vault import service as vault
 from rizzpay.webhooks import outbox
-from rizzpay.webhooks.model import NewEvent
+from rizzpay.webhooks.model import EventData, NewEvent
 
 BATCH_MAX = 128  # payments a transaction; beyond this the gain is small (measured 2026-11-21)
 
@@ -102,14 +101,15 @@ class _Item:
     before: Snapshot | None = None
     changes: Changes | None = None
     after: Snapshot | None = None
+    events: Sequence[NewEvent] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
     """How events look; given by the API, which owns the shape of objects."""
 
-    payment_event: Callable[[Payment], dict[str, Any]]
-    refund_event: Callable[[Refund], dict[str, Any]]
+    payment_event: Callable[[Payment], EventData]
+    refund_event: Callable[[Refund], EventData]
 
 
 class Writer:
@@ -255,7 +255,7 @@ class Writer:
             clock.now(),
         )
         audit.append(conn, [_entry(item.write, changes) for item, changes in effective])
-        outbox.send(conn, [event for c in changed for event in self._events(c)])
+        outbox.send(conn, [event for item, _ in effective for event in item.events])
         jobs.cancel(conn, [gone for c in changed for gone in c.not_any_more])
         jobs.enqueue(
             conn,
@@ -267,7 +267,10 @@ class Writer:
         )
 
     def _answers(self, conn: Connection, made: list[_Item]) -> dict[tuple[Tenant, str], Answer]:
-        """Return the answers of the claims that these writes finish, by tenant and key."""
+        """Return the answers of the claims that these writes finish, by tenant and key.
+
+        An item's events are written beside its answer, because the two often say the same.
+        """
         cut_off = [item.write.settles for item in made if item.write.settles is not None]
         open_claims = idempotency.open_for(conn, cut_off) if cut_off else {}
         answers: dict[tuple[Tenant, str], Answer] = {}
@@ -284,6 +287,8 @@ class Writer:
             if key is not None and answer is not None:
                 answers.setdefault((write.tenant, key), answer)
             item.outcome = Written(after, answer)
+            if item.changes is not None:
+                item.events = self._events(item.changes)
         return answers
 
     def _events(self, changes: Changes) -> list[NewEvent]:
@@ -291,8 +296,9 @@ class Writer:
         events = []
         for said in changes.said:
             subject: Payment | Refund = changes.payment
-            data = self._rendering.payment_event(changes.payment)
-            if said.refund_id is not None:
+            if said.refund_id is None:
+                data = self._rendering.payment_event(changes.payment)
+            else:
                 subject = refunds[said.refund_id]
                 data = self._rendering.refund_event(subject)
             events.append(

@@ -23,6 +23,9 @@ RETRY_AFTER_MAX_S = 86_400  # a receiver may put us off for a day, the longest s
 GONE = 410
 
 
+EventData = dict[str, Any] | bytes  # an object, or its JSON text in UTF-8
+
+
 @dataclass(frozen=True, slots=True)
 class NewEvent:
     """An event before it has its number.
@@ -36,8 +39,12 @@ class NewEvent:
     type: str  # payment.captured
     object_id: str
     object_sequence: int
-    data: dict[str, Any]
+    data: EventData
     created_at: datetime
+
+    def json(self) -> bytes:
+        """Return the data as JSON text."""
+        return self.data if isinstance(self.data, bytes) else msgspec.json.encode(self.data)
 
 
 @dataclass(frozen=True, slots=True)

