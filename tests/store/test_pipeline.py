@@ -155,9 +155,8 @@ def test_a_killed_greenlet_leaves_a_connection_for_the_next(database):
     greenlet = gevent.spawn(wait)
     gevent.sleep(0.3)
     greenlet.kill()
-    with gevent.Timeout(10):
-        with database.pipelined() as conn:
-            assert conn.send(DIVIDE, {"by": 1}).rows() == [(1,)]
+    with gevent.Timeout(10), database.pipelined() as conn:
+        assert conn.send(DIVIDE, {"by": 1}).rows() == [(1,)]
 
 
 def test_a_connection_that_the_server_ended_is_severed_and_replaced(database, worker):
