@@ -161,7 +161,7 @@ class Renderer:
         """Return the same as JSON in UTF-8."""
         known, written = self._last
         if known is not it:
-            written = msgspec.json.encode(payment(it, None))
+            written = msgspec.json.encode(_payment(it, _customer(it, None)))
             self._last = (it, written)
         return written
 
@@ -201,7 +201,7 @@ def _payment(it: Payment, customer: CustomerObject | None) -> PaymentObject:
         amount_authorized=it.amount_authorized,
         amount_captured=it.amount_captured,
         amount_refunded=it.amount_refunded,
-        refund_status=_refund_status(it),
+        refund_status=_refund_status(it) if it.amount_refunded else None,
         capture_method=it.capture_method.value,
         method=msgspec.convert(it.method, MethodObject),
         customer=customer,
@@ -227,8 +227,6 @@ def when(at: datetime | None) -> int | None:
 
 
 def _refund_status(it: Payment) -> Any:
-    if it.amount_refunded == 0:
-        return None
     return "full" if it.amount_refunded == it.amount_captured else "partial"
 
 
