@@ -201,7 +201,7 @@ def lease(
     Of a kind that is in `since`, jobs that were due before that are left alone. Jobs that another
     worker is just taking are passed over.
     """
-    rows = conn.execute(
+    rows = conn.send(
         LEASE,
         {
             "now": now,
@@ -210,7 +210,7 @@ def lease(
             "sinces": arrays.timestamptz([since.get(kind, BEGINNING) for kind in limits]),
             "lease_until": now + timedelta(seconds=lease_s),
         },
-    ).fetchall()
+    ).rows()
     rows.sort()
     return [
         Job(
@@ -236,7 +236,7 @@ def finish(conn: Connection, *jobs: Job) -> int:
         "ids": arrays.bigint([job.id for job in ordered]),
         "tokens": arrays.bigint([job.lease_token for job in ordered]),
     }
-    return conn.execute(FINISH, values).rowcount
+    return conn.send(FINISH, values).count
 
 
 def retry(conn: Connection, again: Sequence[tuple[Job, Again]]) -> int:
@@ -250,7 +250,7 @@ def retry(conn: Connection, again: Sequence[tuple[Job, Again]]) -> int:
         "run_ats": arrays.timestamptz([later.run_at for _, later in ordered]),
         "notes": arrays.text([later.note[:NOTE_CHARACTERS] for _, later in ordered]),
     }
-    return conn.execute(RETRY, values).rowcount
+    return conn.send(RETRY, values).count
 
 
 def backlog(conn: Connection, kinds: Sequence[str], now: datetime) -> list[Backlog]:

@@ -92,13 +92,12 @@ def keep(conn: Connection, arrived: Sequence[Arrived]) -> set[tuple[str, str]]:
         "received_ats": arrays.timestamptz([one.received_at for one in arrived]),
         "run_at": min(one.received_at for one in arrived),
     }
-    return {(row[0], row[1]) for row in conn.execute(KEEP, values).fetchall()}
+    return {(row[0], row[1]) for row in conn.send(KEEP, values).rows()}
 
 
 def load(conn: Connection, callback_ids: Sequence[int]) -> list[Kept]:
     """Return callbacks, in any order; only the worker may."""
-    cursor = conn.execute(LOAD, {"ids": arrays.bigint(callback_ids)}, binary=True)
-    return [Kept(*row) for row in cursor.fetchall()]
+    return [Kept(*row) for row in conn.send(LOAD, {"ids": arrays.bigint(callback_ids)}).rows()]
 
 
 def mark(conn: Connection, results: Mapping[int, str], applied_at: datetime) -> int:
@@ -108,7 +107,7 @@ def mark(conn: Connection, results: Mapping[int, str], applied_at: datetime) -> 
         "results": arrays.text(list(results.values())),
         "applied_at": applied_at,
     }
-    return conn.execute(MARK, values).rowcount
+    return conn.send(MARK, values).count
 
 
 def waiting(conn: Connection, most: int) -> tuple[int, datetime | None]:
