@@ -123,3 +123,9 @@ def test_a_secret_file_that_others_may_read_or_that_is_empty_is_refused(
 def test_a_secret_file_that_is_missing_is_named(tmp_path):
     with pytest.raises(Misconfigured, match="No such file"):
         config.read_secret(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("name", ["events_days", "callbacks_days"])
+def test_forgetting_too_soon_is_refused(name, tmp_path):
+    with pytest.raises(Misconfigured, match=f"retention.{name} must be 90 or more"):
+        config.load(written(tmp_path, f"{GOOD}\n[retention]\n{name} = 89\n"))
