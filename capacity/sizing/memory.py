@@ -33,7 +33,8 @@ SPARE_BACKENDS = 20  # Patroni 2, monitoring 2, backup 2, people and migrations 
 WORK_SHARE = 8
 WORK_MIN, WORK_MAX = 4 * MIB, 32 * MIB
 MAINTENANCE_SHARE, MAINTENANCE_MIN, MAINTENANCE_MAX = 32, 64 * MIB, GIB
-MAINTENANCE_AT_ONCE = 3  # vacuum workers
+AUTOVACUUM_SHARE, AUTOVACUUM_MIN, AUTOVACUUM_MAX = 128, 64 * MIB, 512 * MIB  # 89 M dead rows
+AUTOVACUUM_WORKERS_MIN, AUTOVACUUM_WORKERS_MAX = 3, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Budget:
     shared_memory: int  # with everything that stands beside the buffers
     work_mem: int
     maintenance_work_mem: int
+    autovacuum_work_mem: int
+    autovacuum_workers: int
     proxy_connections: int
     valkey: int
     shares: list[Share]
@@ -62,6 +65,9 @@ def budget(request: Request, backends: int) -> Budget:
     shared = buffers + buffers // BUFFERS_OVERHEAD + SHARED_BASE + backends * SHARED_A_BACKEND
     work = clamp(total // WORK_SHARE / backends, WORK_MIN, WORK_MAX) // MIB * MIB
     maintenance = clamp(total // MAINTENANCE_SHARE, MAINTENANCE_MIN, MAINTENANCE_MAX) // MIB * MIB
+    vacuum = clamp(total // AUTOVACUUM_SHARE, AUTOVACUUM_MIN, AUTOVACUUM_MAX) // MIB * MIB
+    cores = len(request.layout.roles["postgresql"])
+    workers = clamp(cores, AUTOVACUUM_WORKERS_MIN, AUTOVACUUM_WORKERS_MAX)
     clients = proxy_connections(request)
     valkey = clamp(total // VALKEY_SHARE, VALKEY_MIN, VALKEY_MAX) // MIB * MIB
     # Half of the backends sort at once: pools are for peaks, and most statements sort nothing.
@@ -71,7 +77,7 @@ def budget(request: Request, backends: int) -> Budget:
         ("postgresql shared memory", shared),
         ("postgresql backends", backends * BACKEND),
         ("postgresql sorts", sorting),
-        ("postgresql maintenance", maintenance * MAINTENANCE_AT_ONCE),
+        ("postgresql maintenance", maintenance + workers * vacuum),
         ("api", request.api_workers * API_WORKER),
         ("worker", request.layout.workers * WORKER),
         ("hsmd", HSM_DAEMON),
@@ -84,6 +90,8 @@ def budget(request: Request, backends: int) -> Budget:
         shared_memory=shared,
         work_mem=work,
         maintenance_work_mem=maintenance,
+        autovacuum_work_mem=vacuum,
+        autovacuum_workers=workers,
         proxy_connections=clients,
         valkey=valkey,
         shares=[Share(name=name, size_bytes=size) for name, size in shares],

@@ -16,8 +16,8 @@ CHECKPOINT_S = 15 * 60
 WAL_SPREAD = 2  # the log of one checkpoint's time, and of the next that begins before it ends
 WAL_MIN, WAL_MAX = 2 * GIB, 128 * GIB
 WAL_DISK_SHARE = 10  # at most a tenth of what is free
+READS_AT_ONCE = 200  # PostgreSQL: "the best value might be in the hundreds"
 SLOT_DISK_SHARE = 5  # a standby that is away may hold a fifth
-MAINTENANCE_WORKERS_MAX = 6
 
 
 def settings(request: Request, budget: Budget, backends: int) -> list[Setting]:
@@ -26,7 +26,7 @@ def settings(request: Request, budget: Budget, backends: int) -> list[Setting]:
         *_memory(request, budget, backends),
         *_log(request),
         *_durability(request),
-        *_vacuum(request),
+        *_vacuum(request, budget),
         *_planner(request),
         *_workers(request),
     ]
@@ -156,16 +156,21 @@ def _durability(request: Request) -> list[Setting]:
     ]
 
 
-def _vacuum(request: Request) -> list[Setting]:
+def _vacuum(request: Request, budget: Budget) -> list[Setting]:
     page = _Page(request, "runtime-config-autovacuum")
     spinning = request.hardware.has_spinning_disk
-    workers = clamp(len(request.layout.roles["postgresql"]), 3, MAINTENANCE_WORKERS_MAX)
     return [
         page.row(
             "autovacuum_max_workers",
-            workers,
+            budget.autovacuum_workers,
             "",
             "one a core of PostgreSQL, 3 to 6; few big tables",
+        ),
+        _Page(request, "runtime-config-resource").row(
+            "autovacuum_work_mem",
+            budget.autovacuum_work_mem // MIB,
+            "MB",
+            "each vacuum worker may take this; without it, all of maintenance_work_mem",
         ),
         page.row("autovacuum_naptime", 15, "s", "hot rows (balances, jobs) die by the second"),
         page.row(
@@ -202,9 +207,9 @@ def _planner(request: Request) -> list[Setting]:
         page.row("random_page_cost", 4.0 if spinning else 1.1, "", f"{kind}: what a seek costs"),
         _Page(request, "runtime-config-resource").row(
             "effective_io_concurrency",
-            2 if spinning else 200,
+            _reads_at_once(request),
             "",
-            f"{kind}: how many reads it serves at once",
+            f"{kind}: one read a turning disk, hundreds for a disk without a head",
         ),
         page.row("jit", "off", "", "our statements are shorter than compiling them"),
         statistics.row(
@@ -218,6 +223,11 @@ def _planner(request: Request) -> list[Setting]:
             "log_checkpoints", "on", "", "shows whether time or size begins them"
         ),
     ]
+
+
+def _reads_at_once(request: Request) -> int:
+    turning = sum(disk.kind == "hdd" for disk in request.hardware.data_disks)
+    return min(turning, READS_AT_ONCE) or READS_AT_ONCE
 
 
 def _workers(request: Request) -> list[Setting]:

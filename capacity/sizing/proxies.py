@@ -49,7 +49,7 @@ def haproxy(request: Request, budget: Budget) -> list[Setting]:
             FILES_BASE + budget.proxy_connections * FILES_A_CLIENT,
             "files",
             "two sockets a client; HAProxy lowers maxconn when it may not have them",
-            pages.haproxy("3.1-ulimit-n"),
+            pages.haproxy("3.2-maxconn"),
         ),
     ]
     return [_row(*row) for row in rows]
