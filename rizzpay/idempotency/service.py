@@ -56,7 +56,7 @@ def take(
     """
     if not claims:
         return
-    sent = store.insert(conn, [(claim, _sealed(envelope, claim, it)) for claim, it in claims])
+    sent = store.insert(conn, _sealed(envelope, claims))
 
     def check() -> None:
         if sent.count != len(claims):
@@ -89,11 +89,11 @@ def keep(
     if not answers:
         return None
     unique = {KeyOf(tenant, key): answer for tenant, key, answer in reversed(answers)}
-    sealed = [
-        (place, answer.status, envelope.seal(PURPOSE, answer.body, model.context(place)))
-        for place, answer in unique.items()
-    ]
-    return store.complete(conn, sealed)
+    bodies = envelope.seal_all(
+        PURPOSE, [(answer.body, model.context(place)) for place, answer in unique.items()]
+    )
+    sealed = zip(unique.items(), bodies, strict=True)
+    return store.complete(conn, [(place, it.status, body) for (place, it), body in sealed])
 
 
 def open_for(conn: Connection, object_ids: Iterable[str]) -> dict[str, OpenClaim]:
@@ -132,12 +132,19 @@ def _try(conn: Connection, envelope: Envelope, claims: dict[int, Claim]) -> dict
     return results
 
 
-def _sealed(envelope: Envelope, claim: Claim, answer: Answer | None) -> store.SealedAnswer | None:
-    if answer is None:
-        return None
-    place = model.key_of(claim)
-    body = envelope.seal(PURPOSE, answer.body, model.context(place))
-    return store.SealedAnswer(answer.status, body)
+def _sealed(
+    envelope: Envelope, claims: Sequence[tuple[Claim, Answer | None]]
+) -> list[tuple[Claim, store.SealedAnswer | None]]:
+    answered = [(claim, answer) for claim, answer in claims if answer is not None]
+    bodies = envelope.seal_all(
+        PURPOSE,
+        [(answer.body, model.context(model.key_of(claim))) for claim, answer in answered],
+    )
+    kept = {
+        id(claim): store.SealedAnswer(answer.status, body)
+        for (claim, answer), body in zip(answered, bodies, strict=True)
+    }
+    return [(claim, kept.get(id(claim))) for claim, _ in claims]
 
 
 def _judge(envelope: Envelope, late: Claim, holder: store.Stored) -> ClaimResult:

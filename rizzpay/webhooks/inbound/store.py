@@ -9,7 +9,6 @@ from datetime import datetime
 
 from rizzpay.infra import arrays
 from rizzpay.infra.database import Connection
-from rizzpay.infra.pipeline import Value
 
 # Rows go in in order of what they are unique by, so that two processes that take copies of the
 # same callbacks never wait for each other in a ring. Each new row brings its job; the row-level
@@ -86,14 +85,17 @@ class Kept:
 
 def keep(conn: Connection, arrived: Sequence[Arrived]) -> set[tuple[str, str]]:
     """Keep callbacks with their jobs and return (gateway, event) of those that are new."""
-    values: dict[str, Value] = {
-        "gateways": arrays.text([one.gateway for one in arrived]),
-        "event_ids": arrays.text([one.provider_event_id for one in arrived]),
-        "bodies": arrays.bytea([one.body for one in arrived]),
-        "received_ats": arrays.timestamptz([one.received_at for one in arrived]),
-        "run_at": min(one.received_at for one in arrived),
-    }
-    return {(row[0], row[1]) for row in conn.send(KEEP, values).rows()}
+    found = conn.send(
+        KEEP,
+        {
+            "gateways": arrays.text([one.gateway for one in arrived]),
+            "event_ids": arrays.text([one.provider_event_id for one in arrived]),
+            "bodies": arrays.bytea([one.body for one in arrived]),
+            "received_ats": arrays.timestamptz([one.received_at for one in arrived]),
+            "run_at": min(one.received_at for one in arrived),
+        },
+    )
+    return {(row[0], row[1]) for row in found.rows()}
 
 
 def load(conn: Connection, callback_ids: Sequence[int]) -> list[Kept]:
@@ -103,12 +105,14 @@ def load(conn: Connection, callback_ids: Sequence[int]) -> list[Kept]:
 
 def mark(conn: Connection, results: Mapping[int, str], applied_at: datetime) -> int:
     """Note what became of callbacks; returns how many had nothing noted before."""
-    values: dict[str, Value] = {
-        "ids": arrays.bigint(list(results)),
-        "results": arrays.text(list(results.values())),
-        "applied_at": applied_at,
-    }
-    return conn.send(MARK, values).count
+    return conn.send(
+        MARK,
+        {
+            "ids": arrays.bigint(list(results)),
+            "results": arrays.text(list(results.values())),
+            "applied_at": applied_at,
+        },
+    ).count
 
 
 def waiting(conn: Connection, most: int) -> tuple[int, datetime | None]:
