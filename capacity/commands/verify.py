@@ -34,6 +34,12 @@ EXIT_FINDINGS = 1
     help="HAProxy's admin socket.",
 )
 @click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    envvar="RIZZPAY_CONFIG",
+    help="The installation's rizzpay.toml; also RIZZPAY_CONFIG.",
+)
+@click.option(
     "--root",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     default=Path("/"),
@@ -46,10 +52,11 @@ def command(
     plan_file: Path,
     database_file: Path | None,
     haproxy_socket: Path | None,
+    config: Path | None,
     root: Path,
     as_json: bool,
 ) -> None:
-    r"""Compare a plan with the machine: kernel, disks, cards, CPUs, PostgreSQL, HAProxy.
+    r"""Compare a plan with the machine: kernel, disks, cards, CPUs, programs.
 
     Each finding says what was wanted, what was found, and the file to look at. What could not be
     compared is listed, too. Exit status: 0 no finding, 1 findings, 2 wrong use, 3 a part that was
@@ -62,7 +69,7 @@ def command(
     plan = documents.read(plan_file, Plan)
     if absent := probing.missing(root):
         raise WrongUse(f"{root}: no recording of a machine: {', '.join(absent)} is missing")
-    doors = Doors(root, databases.conninfo(database_file), haproxy_socket)
+    doors = Doors(root, databases.conninfo(database_file), haproxy_socket, config)
     found = whole.verify(plan, doors)
     if as_json:
         click.echo(documents.pretty(found), nl=False)

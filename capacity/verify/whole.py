@@ -5,14 +5,11 @@ from pathlib import Path
 
 from capacity.probe.tree import Tree
 from capacity.sizing.plan import Plan
-from capacity.verify import databases, kernels, processes, proxies
+from capacity.verify import databases, kernels, processes, proxies, services
 from capacity.verify.findings import Finding, Unchecked, Verification
 
 NOT_ASKED = [
     Unchecked(what="valkey", reason="its settings are the role's that installs it; not asked here"),
-    Unchecked(
-        what="service", reason="pool sizes are in rizzpay.toml, which may hold secrets' paths"
-    ),
 ]
 
 
@@ -23,6 +20,7 @@ class Doors:
     root: Path
     database: str | None
     haproxy_socket: Path | None
+    config: Path | None = None
 
 
 def verify(plan: Plan, doors: Doors) -> Verification:
@@ -32,6 +30,7 @@ def verify(plan: Plan, doors: Doors) -> Verification:
         *kernels.compare(plan, tree),
         *processes.compare(plan, tree),
         *proxies.compare(plan, doors.haproxy_socket),
+        *services.compare(plan, doors.config),
     ]
     findings, unchecked, checked = databases.compare(plan, doors.database)
     return Verification(

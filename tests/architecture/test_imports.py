@@ -17,6 +17,10 @@ TRESPASSES = {
     "Layers: arrows go down only": ("ledger/model.py", "rizzpay.payments.types"),
     "The service does not know the appliance that carries it": ("infra/jobs.py", "appliance"),
     "Measurements look from outside": ("../capacity/__init__.py", "rizzpay.config"),
+    "A capacity plan comes from its machine and its target alone": (
+        "../capacity/sizing/demand.py",
+        "capacity.probe.tree",
+    ),
     "Pure modules touch no part of the outside world": ("ledger/model.py", "rizzpay.infra.jobs"),
     "Decisions read no clock, no chance and no file": ("ledger/model.py", "rizzpay.core.clock"),
     "falcon has its room: the API, its composition root and the sandbox server": (

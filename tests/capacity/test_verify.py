@@ -19,7 +19,8 @@ from capacity.errors import Unreachable, WrongUse
 from capacity.render import files
 from capacity.sizing import whole as sizing
 from capacity.sizing.costs import DEFAULTS
-from capacity.verify import databases, whole
+from capacity.sizing.plan import setting
+from capacity.verify import databases, services, whole
 from capacity.verify.findings import same, same_mask
 from capacity.verify.whole import Doors
 from tests.capacity import recording
@@ -70,7 +71,7 @@ def test_a_machine_that_runs_as_planned_has_no_findings(tmp_path):
         "ens2f0",
         "haproxy",
         "postgresql",
-        "service",
+        "database.pool_size",
         "valkey",
     }
 
@@ -229,6 +230,23 @@ def test_the_command_tells_findings_by_its_exit_status(database, tmp_path):
     assert "not checked: postgresql: no --database-file" in told.stdout
     password = conninfo.read_text().rpartition("password=")[2]
     assert password not in done.stdout + done.stderr
+
+
+def test_a_pool_of_another_size_is_found_in_the_settings_of_the_service(tmp_path):
+    config = tmp_path / "rizzpay.toml"
+    size = setting(PLAN.settings.service, "api_pool_size").value
+
+    def compare(text: str):
+        config.write_text(text)
+        return list(services.compare(PLAN, config))
+
+    assert compare(f"[database]\npool_size = {size}\n") == [None]
+    (finding,) = compare("[database]\npool_size = 3\n")
+    assert (finding.wanted, finding.found, finding.file) == (str(size), "3", str(config))
+    (unchecked,) = compare("[service]\n")
+    assert "default" in unchecked.reason
+    with pytest.raises(WrongUse):
+        compare("no toml")
 
 
 def test_a_database_that_does_not_answer_is_told_apart(tmp_path):
