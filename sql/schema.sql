@@ -78,8 +78,9 @@ CREATE FUNCTION rizzpay.adopt_rest(parent text) RETURNS text
         EXECUTE format('ALTER TABLE rizzpay.%I RENAME TO %I', rest, name);
         EXECUTE format(
             'ALTER TABLE rizzpay.%I ATTACH PARTITION rizzpay.%I FOR VALUES FROM (%s) TO (%L)',
-            parent, name, CASE WHEN lower IS NULL THEN 'MINVALUE' ELSE quote_literal('evt_' || lower)
-            END, 'evt_' || rizzpay.ulid_floor(upper_at));
+            parent, name,
+            CASE WHEN lower IS NULL THEN 'MINVALUE' ELSE quote_literal('evt_' || lower) END,
+            'evt_' || rizzpay.ulid_floor(upper_at));
         EXECUTE format('CREATE TABLE rizzpay.%I (LIKE rizzpay.%I INCLUDING DEFAULTS '
                        'INCLUDING CONSTRAINTS INCLUDING STORAGE)', rest, parent);
         PERFORM rizzpay.guard_partition(parent, rest);

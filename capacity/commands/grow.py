@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
-from capacity import growing
-from capacity.growing import Plan, Report
+from capacity.growing import filling
+from capacity.growing.filling import Plan, Report
 
 GIB = 1024**3
 LARGEST = 10  # tables shown
@@ -77,7 +77,7 @@ def command(config: Path, file: Path | None, known: tuple[str, ...], **wanted: i
         streams=wanted["streams"],
         known=known,
     )
-    where = growing.target(config)
+    where = filling.target(config)
     bar = Progress(
         "payments",
         BarColumn(),
@@ -93,7 +93,7 @@ def command(config: Path, file: Path | None, known: tuple[str, ...], **wanted: i
         def show(done: int, rate: float) -> None:
             bar.update(task, completed=done, rate=f"{rate:,.0f} a second")
 
-        report = growing.grow(where, plan, show)
+        report = filling.grow(where, plan, show)
     _print(report)
     if file is not None:
         file.write_text(json.dumps(asdict(report), indent=1) + "\n")

@@ -1,5 +1,5 @@
--- Proof of 0011: rare things have an index, and none of the indexes costs a payment that is made and
--- paid. Raises when a promise is broken; changes nothing.
+-- Proof of 0011: rare things have an index, and none of the indexes costs a payment that is made
+-- and paid. Raises when a promise is broken; changes nothing.
 DO $$
 DECLARE
     broken text;

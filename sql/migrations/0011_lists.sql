@@ -1,6 +1,6 @@
 -- 0011 lists
--- why:   lists that are narrowed to what is rare find it by an index; what no query uses costs every
---        payment and goes
+-- why:   lists that are narrowed to what is rare find it by an index; what no query uses costs
+--        every payment and goes
 -- locks: SHARE on payments, events and idempotency_claims while indexes are built, then ACCESS
 --        EXCLUSIVE for a moment
 -- time:  0.5 s a million payments

@@ -9,10 +9,10 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from capacity import growing
 from capacity.commands.grow import command
 from capacity.errors import Unfit, WrongUse
-from capacity.growing import CHUNK, Plan
+from capacity.growing import filling
+from capacity.growing.filling import CHUNK, Plan
 from rizzpay.audit import service as audit
 from rizzpay.core import clock
 from rizzpay.infra.database import Database, Role, conninfo
@@ -69,7 +69,7 @@ def worker(own_database):
 
 
 def grow(toml, plan):
-    return growing.grow(growing.target(toml()), plan, lambda *_: None)
+    return filling.grow(filling.target(toml()), plan, lambda *_: None)
 
 
 def test_books_trail_and_numbers_are_whole_after_growing(toml, worker, reader):
@@ -120,7 +120,7 @@ def test_an_interrupted_run_keeps_whole_chunks_and_can_go_on(toml, worker, reade
         raise KeyboardInterrupt
 
     plan = Plan(payments=3 * CHUNK, merchants=3, streams=1)
-    report = growing.grow(growing.target(toml()), plan, interrupt)
+    report = filling.grow(filling.target(toml()), plan, interrupt)
     assert not report.complete
     assert report.payments in {CHUNK, 2 * CHUNK}
     assert reader.execute(COUNTS).fetchone()[0] == report.payments
@@ -131,12 +131,12 @@ def test_an_interrupted_run_keeps_whole_chunks_and_can_go_on(toml, worker, reade
 
 def test_a_production_deployment_is_refused(toml):
     with pytest.raises(Unfit, match="made-up payments"):
-        growing.target(toml("production"))
+        filling.target(toml("production"))
 
 
 def test_a_live_gateway_is_refused(toml):
     with pytest.raises(Unfit, match="live payments"):
-        growing.target(toml(livemode=True))
+        filling.target(toml(livemode=True))
 
 
 def test_a_merchant_that_does_not_exist_is_refused(toml):
@@ -165,18 +165,18 @@ def test_the_command_writes_its_report(toml, tmp_path):
     ],
 )
 def test_what_is_missing_is_found_between_what_is_there(payments, done, wanted):
-    chunks = list(growing.missing(Plan(payments=payments, days=10), done, NOW))
+    chunks = list(filling.missing(Plan(payments=payments, days=10), done, NOW))
     assert [(one.first, one.last) for one in chunks] == wanted
 
 
 def test_payments_are_spread_over_the_whole_time():
-    first, second = growing.missing(Plan(payments=2 * CHUNK, days=10), [], NOW)
+    first, second = filling.missing(Plan(payments=2 * CHUNK, days=10), [], NOW)
     assert (NOW - first.from_at).days == 10
     assert (NOW - second.from_at).days == 5
 
 
 def test_a_few_merchants_have_most_of_the_payments():
-    ends = growing.shares(50, zipf=True)
+    ends = filling.shares(50, zipf=True)
     assert len(ends) == 49
     assert ends[0] > 0.2
-    assert growing.shares(4, zipf=False) == [0.25, 0.5, 0.75]
+    assert filling.shares(4, zipf=False) == [0.25, 0.5, 0.75]

@@ -13,15 +13,15 @@ import msgspec
 import psycopg
 import pytest
 
-from capacity import growing
-from capacity.growing import Plan, Target
+from capacity.growing import filling
+from capacity.growing.filling import Plan, Target
 from rizzpay.infra.database import Role, conninfo
 from tests.architecture import queries
 from tests.architecture.queries import Query
 from tests.store.plans import MODES, look
 
 PAYMENTS = 60_000
-HOT = growing.grown_merchants(1)[0]
+HOT = filling.grown_merchants(1)[0]
 PAGES_MAX = 2500  # an update of 64 payments touches 25 pages each: heap and six indexes, and back
 # Tables that grow with payments; the others have a few rows a merchant.
 GROWN = {
@@ -105,7 +105,7 @@ def grown(cluster):
         conn.execute(f"CREATE DATABASE {name} TEMPLATE twin STRATEGY file_copy")
     settings = msgspec.structs.replace(cluster.settings, name=name)
     target = Target(conninfo(settings, Role.WORKER), conninfo(settings, Role.OWNER))
-    growing.grow(target, Plan(payments=PAYMENTS, days=120), lambda *_: None)
+    filling.grow(target, Plan(payments=PAYMENTS, days=120), lambda *_: None)
     with psycopg.connect(target.worker, autocommit=True) as conn:
         for statement in (ENDPOINTS, DELIVERIES, JOBS, FEW_DUE):
             conn.execute(statement, {"hot": HOT})
@@ -141,7 +141,8 @@ def values(connections):
     later, audit_id, xid, now = rest
     many = len(payments)
     single = {
-        "now": now, "sinces": [now], "merchant_id": HOT, "livemode": "false", "limit": 51, "most": 1000,
+        "now": now, "sinces": [now], "merchant_id": HOT, "livemode": "false", "limit": 51,
+        "most": 1000,
         "id": payments[0], "payment_id": payments[0], "event_id": None, "endpoint_id": "whe_1",
         "status": None, "created_gte": "-infinity", "created_lt": "infinity", "reference": None,
         "payer_ids": [], "after_at": "infinity", "after_id": "", "before_at": None,

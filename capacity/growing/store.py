@@ -1,4 +1,4 @@
-"""The statements that fill the tables of the service; `growing.py` runs them.
+"""The statements that fill the tables of the service; `filling.py` runs them.
 
 Every payment is a pure function of its number n, so the second statement of a chunk works on the
 same payments as the first, and nothing has to be carried between them. Rows are what the service

@@ -22,8 +22,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.errors import DeadlockDetected, QueryCanceled
 
-from capacity import growing_sql as queries
 from capacity.errors import Unfit, Unreachable, WrongUse
+from capacity.growing import store as queries
 
 CHUNK = 20_000  # payments a transaction: half a second to two, and 60 MB of memory
 ACTOR = "operator:rizzpay-capacity"
