@@ -16,6 +16,10 @@ COMMANDS = {
     "plan": "capacity.commands.plan",
     "render": "capacity.commands.render",
     "verify": "capacity.commands.verify",
+    "load": "capacity.commands.load",
+    "check": "capacity.commands.check",
+    "bench": "capacity.commands.bench",
+    "report": "capacity.commands.report",
     "grow": "capacity.commands.grow",
 }
 

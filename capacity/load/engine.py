@@ -23,7 +23,7 @@ from capacity.load.line import Broken, Dialler, Line
 from capacity.load.mixes import Mix
 
 TICK_S = 0.5
-BROKEN_MAX = 1000  # connections that broke in one run before we give up
+BROKEN_MAX = 100  # connections that broke in a row before we give up
 now_s = time.perf_counter
 
 
@@ -65,6 +65,7 @@ class Engine:
         self._number = 0
         self._closed_loop = False
         self._in_flight = 0
+        self._in_a_row = 0
         self._window_end = 0.0
         self._tick_at = 0.0
         self.seen = Seen(mix.steps)
@@ -218,6 +219,7 @@ class Engine:
         if not self._mix.is_good(line):
             seen.bad[step].append(moment - line.intended)
             return
+        self._in_a_row = 0
         seen.latencies[step].append(moment - line.intended)
         if moment <= self._window_end:
             if step == 0:
@@ -252,6 +254,7 @@ class Engine:
             self.seen.unanswered += 1
             self.seen.bad[line.step].append(now_s() - line.intended)
         self.seen.broken[why] = self.seen.broken.get(why, 0) + 1
-        if sum(self.seen.broken.values()) > BROKEN_MAX:
-            raise Unreachable(f"{BROKEN_MAX} connections broke ({why}); the service is down")
+        self._in_a_row += 1
+        if self._in_a_row > BROKEN_MAX:
+            raise Unreachable(f"{BROKEN_MAX} connections broke in a row: {why}")
         self._next(self._dial(), now_s())

@@ -124,7 +124,7 @@ class Dialler:
             sock = self._context.wrap_socket(plain, server_hostname=self.host)
         except OSError as error:
             raise Unreachable(f"https://{self.authority} does not answer: {error}") from None
-        sock.settimeout(0)
+        sock.settimeout(0)  # from now on nothing blocks
         return Line(sock)
 
     def get(self, path: str, headers: str = "") -> tuple[int, bytes]:

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -99,9 +99,17 @@ class _Watch:
 
 def run(session: Session, wish: Wish, tick: Tick | None = None) -> Run:
     """Run once; Ctrl-C ends it early, and what was sent until then is in the result."""
+    sent = send(session, wish, tick)
+    found = None
+    if wish.proves and wish.mix != "read":
+        found = proof.prove(session.conn, sent.case)
+    return _document(sent, found)
+
+
+def send(session: Session, wish: Wish, tick: Tick | None = None) -> "Sent":
+    """Send, wait until all is settled, and return what was seen; the proof comes after it."""
     preflight.descriptors(wish.connections)
-    shops = session.shops_for(wish)
-    dialler = session.dialler
+    shops, dialler = session.shops_for(wish), session.dialler
     wording = Wording(dialler.authority, shops, f"cap{secrets.token_hex(6)}-")
     turns = merchants.turns(len(shops), wish.zipf)
     since, before = proof.clock(session.conn), proof.about_how_many(session.conn)
@@ -112,14 +120,9 @@ def run(session: Session, wish: Wish, tick: Tick | None = None) -> Run:
     interrupted = False
     try:
         try:
-            if wish.rate is None:
-                if wish.warm_up_s > 0 and wish.mix != "collect":
-                    engine.closed(wish.warm_up_s)
-                    engine.begin_anew()
-                    watch = _Watch(session)
-                seen = engine.closed(wish.seconds)
-            else:
-                seen = engine.open(wish.seconds, wish.rate)
+            if _warm_up(engine, wish):
+                watch = _Watch(session)
+            seen = _loop(engine, wish)
         except KeyboardInterrupt:
             interrupted, seen = True, engine.seen
         spent, own = watch.end()
@@ -130,13 +133,26 @@ def run(session: Session, wish: Wish, tick: Tick | None = None) -> Run:
     if wish.mix == "collect":
         settled_s = proof.settle(session.conn, mix.acknowledged.captures)
         spent, own = watch.end()
-    found = None
-    if wish.proves and wish.mix != "read":
-        case = proof.Case(wording, shops, since, mix.acknowledged, seen.unanswered)
-        found = proof.prove(session.conn, case)
-    return _document(
-        _Outcome(session, wish, mix, seen, spent, own, settled_s, found, interrupted, began, before)
-    )
+    case = proof.Case(wording, shops, since, mix.acknowledged, seen.unanswered)
+    return Sent(session, wish, mix, seen, spent, own, settled_s, case, interrupted, began, before)
+
+
+def _warm_up(engine: Engine, wish: Wish) -> bool:
+    """Warm the service up before a closed loop; its payments are proved, but not measured.
+
+    Not before `collect`: the worker would still be busy with them.
+    """
+    if wish.rate is not None or wish.warm_up_s <= 0 or wish.mix == "collect":
+        return False
+    engine.closed(wish.warm_up_s)
+    engine.begin_anew()
+    return True
+
+
+def _loop(engine: Engine, wish: Wish) -> Seen:
+    if wish.rate is None:
+        return engine.closed(wish.seconds)
+    return engine.open(wish.seconds, wish.rate)
 
 
 def _drain(engine: Engine) -> None:
@@ -148,7 +164,9 @@ def _drain(engine: Engine) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class Sent:
+    """A run before its proof: what was seen, what it cost, and what has to be proved."""
+
     session: Session
     wish: Wish
     mix: Mix
@@ -156,19 +174,20 @@ class _Outcome:
     spent: processes.Spent
     service: dict[str, float]
     settled_s: float
-    proof: Proof | None
+    case: proof.Case
     interrupted: bool
     began: datetime
-    before: int
+    before: int  # payments in the table, about
 
 
-def _document(out: _Outcome) -> Run:
+def _document(out: Sent, found: Proof | None) -> Run:
     seen, wish, spent = out.seen, out.wish, out.spent
-    counted = len(out.mix.acknowledged.captures) if wish.mix == "collect" else seen.in_window
-    taken_s = seen.seconds + out.settled_s
+    counted, taken_s = seen.in_window, seen.seconds
+    if wish.mix == "collect":  # until the last one was captured
+        counted, taken_s = len(out.mix.acknowledged.captures), spent.seconds
     per_second = counted / taken_s if taken_s else 0.0
     generator = _generator(out, counted)
-    reasons = _reasons(out, generator, per_second)
+    reasons = _reasons(out, generator, found, per_second)
     pids = out.session.installation.pids()
     parts = {**spent.parts_s, processes.OTHERS: spent.others_s}
     return Run(
@@ -207,7 +226,7 @@ def _document(out: _Outcome) -> Run:
         generator=generator,
         service=out.service,
         durable=out.session.durable,
-        proof=out.proof,
+        proof=found,
         interrupted=out.interrupted,
         started_at=out.began.isoformat(timespec="seconds"),
         result=not reasons,
@@ -215,34 +234,42 @@ def _document(out: _Outcome) -> Run:
     )
 
 
-def _generator(out: _Outcome, counted: int) -> Generator:
+def _generator(out: Sent, counted: int) -> Generator:
     spent, seen = out.spent, out.seen
     cpu_s = spent.parts_s[processes.GENERATOR]
     share = cpu_s / max(seen.seconds, 1e-9)
     late = sorted(seen.lateness)
-    slow = sum(1 for one in late if one * 1000 > LATE_MAX_MS)
-    why = ""
-    if share >= CPU_SHARE_MAX:
-        why = f"it used {share:.0%} of a core itself"
-    elif seen.offered and slow > LATE_SHARE_MAX * seen.offered:
-        why = f"{slow / seen.offered:.0%} of the requests were late by its own fault"
     return Generator(
         cpu_share=round(share, 4),
         us_each=round(cpu_s / counted * 1e6, 1) if counted else 0.0,
         waited_share=round(spent.generator_waited_s / spent.seconds, 4),
         late_p50_ms=round(figures.at(late, 50.0) * 1000, 3) if late else 0.0,
         late_p99_ms=round(figures.at(late, 99.0) * 1000, 3) if late else 0.0,
-        saturated=why,
+        saturated=saturated(share, late, seen.offered),
     )
 
 
-def _reasons(out: _Outcome, generator: Generator, per_second: float) -> list[str]:
+def saturated(cpu_share: float, lateness: Sequence[float], offered: int) -> str:
+    """Say why the generator was too slow for its own load; empty when it was not.
+
+    `lateness` are seconds between the time at which a request was due and the time at which we
+    noticed, of those that a free connection waited for.
+    """
+    if cpu_share >= CPU_SHARE_MAX:
+        return f"it used {cpu_share:.0%} of a core itself"
+    slow = sum(1 for one in lateness if one * 1000 > LATE_MAX_MS)
+    if offered and slow > LATE_SHARE_MAX * offered:
+        return f"{slow / offered:.0%} of the requests were late by its own fault"
+    return ""
+
+
+def _reasons(out: Sent, generator: Generator, proved: Proof | None, per_second: float) -> list[str]:
     """Return why the figures are no result; empty when they are one."""
     found = []
     if generator.saturated:
         found.append(f"the generator was saturated before the service: {generator.saturated}")
-    if out.proof and out.proof.faults:
-        found.append("the proof failed: " + "; ".join(out.proof.faults))
+    if proved and proved.faults:
+        found.append("the proof failed: " + "; ".join(proved.faults))
     if per_second == 0:
         found.append("nothing was answered with success")
     answers = sum(sum(counts.values()) for counts in out.seen.statuses)
