@@ -57,7 +57,7 @@ def sysctl(request: Request, budget: Budget) -> list[Setting]:
 
 
 def files(request: Request) -> list[Setting]:
-    """Return files of /sys and what is written to them."""
+    """Return files of /sys and what is written to them; `*` stands for every such file."""
     rows = []
     if request.hardware.machine.memory.transparent is not None:
         rows.append(
@@ -71,16 +71,15 @@ def files(request: Request) -> list[Setting]:
             )
         )
     if request.hardware.machine.processor.governor is not None:
-        rows += [
+        rows.append(
             _row(
-                f"/sys/devices/system/cpu/cpu{thread.cpu}/cpufreq/scaling_governor",
+                "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor",
                 "performance",
                 "",
                 "a payment is shorter than the time in which a slowed core wakes up",
                 sources.CPU_FREQUENCY,
             )
-            for thread in request.hardware.machine.processor.threads
-        ]
+        )
     return rows
 
 

@@ -33,13 +33,23 @@ def _same_irq(row: Setting, now: str) -> bool:
 def _file(
     tree: Tree, row: Setting, path: str, file: str, agrees: Callable[[Setting, str], bool]
 ) -> Answer:
-    text = tree.text(path)
-    if text is None:
+    texts = {place: tree.text(place) for place in _places(tree, path)}
+    values = {place: chosen(text) for place, text in texts.items() if text is not None}
+    if not values:
         return Unchecked(what=row.name, reason=f"/{path} cannot be read")
-    now = chosen(text)
-    if agrees(row, now):
-        return None
-    return Finding(setting=row.name, wanted=str(row.value), found=now, file=file, where=f"/{path}")
+    for place, now in values.items():
+        if not agrees(row, now):
+            wanted = str(row.value)
+            where = f"/{place}"
+            return Finding(setting=row.name, wanted=wanted, found=now, file=file, where=where)
+    return None
+
+
+def _places(tree: Tree, path: str) -> list[str]:
+    """Return the files that a path with `*` means; without one, the path."""
+    if "*" not in path:
+        return [path]
+    return sorted(found.relative_to(tree.root).as_posix() for found in tree.root.glob(path))
 
 
 def _cards(plan: Plan, tree: Tree) -> Iterator[Answer]:

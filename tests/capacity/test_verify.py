@@ -47,6 +47,7 @@ def as_planned(root: Path) -> Path:
     for row in settings.disks:
         written[row.name.lstrip("/")] = f"[{row.value}] mq-deadline"
     written["sys/kernel/mm/transparent_hugepage/enabled"] = "always [madvise] never"
+    written["sys/devices/system/cpu/cpu3/cpufreq/scaling_governor"] = "performance"
     written["proc/meminfo"] = "MemTotal: 1 kB\nHugePages_Total: 9\nHugePages_Free: 2\n"
     for pid, unit in enumerate(PLAN.units, 100):
         name = unit.name.replace("@.", "@15-main.")
@@ -82,6 +83,12 @@ def test_a_machine_that_runs_as_planned_has_no_findings(tmp_path):
         ("proc/sys/vm/swappiness", "60", "vm.swappiness", files.SYSCTL),
         ("sys/kernel/mm/transparent_hugepage/enabled", "[always] never", "always", files.TMPFILES),
         ("sys/block/nvme0n1/queue/scheduler", "none [mq-deadline]", "mq-deadline", files.TMPFILES),
+        (
+            "sys/devices/system/cpu/cpu3/cpufreq/scaling_governor",
+            "powersave",
+            "powersave",
+            files.TMPFILES,
+        ),
         ("proc/irq/64/smp_affinity_list", "0-15", "0-15", files.TMPFILES),
         ("proc/irq/default_smp_affinity", "ffff", "ffff", files.TMPFILES),
         (
