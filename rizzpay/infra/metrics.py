@@ -71,17 +71,10 @@ STALL_MAX = Gauge(
     "The longest stall of any process since it started",
     multiprocess_mode="max",
 )
-WRITER_BATCH = tallies.Spread(
-    Histogram(
-        "rizzpay_writer_batch_items",
-        "Writes that one commit carried",
-        buckets=(1, 2, 4, 8, 16, 32, 64, 128),
-    )
-)
 GROUP_ITEMS = tallies.spreads(
     Histogram(
         "rizzpay_group_commit_items",
-        "Writes that one commit carried: payments, callbacks",
+        "Writes that one commit carried: payments, callbacks, verdicts of jobs",
         ["group"],
         buckets=(1, 2, 4, 8, 16, 32, 64, 128),
     )

@@ -82,6 +82,9 @@ def test_plain_details_are_accepted_and_have_bytes(detail):
     second = model.canonical(replace(ROW, detail=json.dumps(dict(reversed(detail.items())))))
     assert first is not None
     assert first == second
+    plain = json.loads(json.dumps(model.fields(replace(ROW, detail=json.dumps(detail)))))
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert first == text.encode()  # as the verifier of docs/audit.md writes it
 
 
 @pytest.mark.parametrize(
