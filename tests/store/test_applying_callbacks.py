@@ -1,0 +1,218 @@
+"""The worker's handler of callbacks on a real database: a set with everything in it."""
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+
+import gevent
+import pytest
+
+from rizzpay import worker as composition
+from rizzpay.api.views import Renderer
+from rizzpay.config import CacheSettings, Config, GatewaySettings, HsmSettings, Service
+from rizzpay.core import clock, ids
+from rizzpay.gateways import catalog
+from rizzpay.infra import jobs
+from rizzpay.infra.database import Database, Role
+from rizzpay.infra.envelope import Envelope, Unreadable
+from rizzpay.infra.hsm.client import HsmClient
+from rizzpay.infra.http_client import HttpClient
+from rizzpay.infra.jobs import Settled
+from rizzpay.ledger import service as ledger
+from rizzpay.payments.assembly import assemble
+from rizzpay.payments.resolving import Resolver
+from rizzpay.webhooks import inbound
+from rizzpay.webhooks.service import Webhooks
+from tests.store.people import new_tenant
+from tests.store.test_writer import intent, keys_in_memory
+
+SECRET = "made-for-this-test-0123456789abcdef"
+JOBS = "SELECT kind, count(*) FROM rizzpay.jobs WHERE kind = 'callback.apply' GROUP BY kind"
+CAPTURES = """
+SELECT payment_id, count(*) FROM rizzpay.ledger_transfers WHERE code = 'capture'
+GROUP BY payment_id
+"""
+EVENTS = """
+SELECT type, count(*) FROM rizzpay.events WHERE type LIKE 'payment.captured%' GROUP BY type
+"""
+
+
+@dataclass
+class Desk:
+    """A worker's parts on one database, and what the API and the acquirer do before them."""
+
+    parts: composition.Parts
+    tenant: object
+
+    def begin(self):
+        """Write a payment that is under way and return (payment id, attempt id)."""
+        write, attempt_id = intent(self.tenant)
+        self.parts.resolver.parts.writer.submit(write)
+        return write.payment_id, attempt_id
+
+    def send(self, attempt_id, *, secret=SECRET, number=None, status="approved", seal_as=None):
+        """Keep a callback as the API would; returns its number."""
+        now = clock.now()
+        number = number or ids.new_id("event", now)
+        result = {
+            "attempt_id": attempt_id,
+            "kind": "charge",
+            "reference": f"ch_{attempt_id}",
+            "status": status,
+            "captured": status == "approved",
+            "amount": 10_000,
+            "currency": "INR",
+        }
+        body = json.dumps({"result": result}).encode()
+        stamp = str(clock.unix_s(now))
+        message = f"{number}.{stamp}.".encode() + body
+        headers = {
+            "x-sandbox-id": number,
+            "x-sandbox-timestamp": stamp,
+            "x-sandbox-signature": hmac.new(secret.encode(), message, hashlib.sha256).hexdigest(),
+        }
+        sealed = inbound.seal(self.parts.envelope, "sandbox", seal_as or number, headers, body)
+        with self.parts.database.transaction() as conn:
+            inbound.store_callback(conn, "sandbox", number, sealed, now)
+        return number
+
+    def lease(self):
+        with self.parts.database.transaction() as conn:
+            return jobs.lease(conn, clock.now(), {"callback.apply": 100}, 60)
+
+    def results(self):
+        """Return what was noted for each callback, by its number."""
+        with self.parts.database.transaction() as conn:
+            return dict(
+                conn.execute(
+                    "SELECT provider_event_id, result FROM rizzpay.gateway_callbacks"
+                ).fetchall()
+            )
+
+    def statuses(self):
+        with self.parts.database.transaction() as conn:
+            return dict(conn.execute("SELECT id, status FROM rizzpay.payments").fetchall())
+
+    def count(self, query):
+        with self.parts.database.transaction() as conn:
+            return dict(conn.execute(query).fetchall())
+
+
+@pytest.fixture
+def desk(own_database, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
+    secret.chmod(0o600)
+    config = Config(
+        service=Service("embedded", str(tmp_path), "https://127.0.0.1:8443", str(tmp_path)),
+        database=own_database,
+        cache=CacheSettings(socket=str(tmp_path / "none.sock")),
+        hsm=HsmSettings(str(tmp_path / "none.sock"), "", "", "", ""),
+        gateways={
+            "sandbox": GatewaySettings(
+                kind="sandbox",
+                base_url="http://127.0.0.1:9",
+                livemode=False,
+                key_id="key",
+                secret_file=str(secret),
+                callback_secret_file=str(secret),
+            )
+        },
+    )
+    database, http = Database(own_database, Role.WORKER, size=4), HttpClient()
+    envelope, gateways = Envelope(keys_in_memory), catalog.build(config, http)
+    payments = assemble(config, database, envelope, gateways, Renderer())
+    tenant = new_tenant()
+    with database.transaction() as conn:
+        conn.execute(
+            "INSERT INTO rizzpay.merchants (id, name, mcc, requests_per_minute, created_at) "
+            "VALUES (%s, 'Shop', '5411', 100, now())",
+            (tenant.merchant_id,),
+        )
+    yield Desk(
+        composition.Parts(
+            config=config,
+            database=database,
+            envelope=envelope,
+            hsm=HsmClient(config.hsm.socket),
+            gateways=gateways,
+            webhooks=Webhooks(database, envelope, config.webhooks, http),
+            resolver=Resolver(payments),
+        ),
+        tenant,
+    )
+    payments.parts.writer.close()
+    payments.parts.writing.close()
+    database.close()
+    http.close()
+
+
+def test_a_set_of_callbacks_is_applied_marked_and_finished(desk):
+    made = [desk.begin() for _ in range(60)]
+    numbers = [desk.send(attempt_id) for _, attempt_id in made]
+    leased = desk.lease()
+    assert composition.apply_callbacks(desk.parts, leased) == [Settled()] * 60
+    assert desk.results() == dict.fromkeys(numbers, "applied")
+    assert set(desk.statuses().values()) == {"captured"}
+    assert desk.count(JOBS) == {}
+    with desk.parts.database.transaction() as conn:
+        assert all(f.posted == f.pending == f.drifted_accounts == 0 for f in ledger.prove(conn))
+
+
+def test_what_is_bad_in_a_set_spoils_nothing_else(desk):
+    made = [desk.begin() for _ in range(10)]
+    good = [desk.send(attempt_id) for _, attempt_id in made]
+    forged = desk.send(made[0][1], secret="another-secret-0123456789")
+    nobodys = desk.send(ids.new_id("attempt", clock.now()))
+    moved = desk.send(made[0][1], seal_as="evt_another")
+    leased = desk.lease()
+    results = composition.apply_callbacks(desk.parts, leased)
+    failed = [result for result in results if not isinstance(result, Settled)]
+    assert [type(error) for error in failed] == [Unreadable]
+    assert desk.results() == {
+        **dict.fromkeys(good, "applied"),
+        forged: "unreadable: the signature is wrong",
+        nobodys: "unknown_object",
+        moved: None,
+    }
+    assert desk.count(JOBS) == {"callback.apply": 1}  # it comes back, and counts as lag
+
+
+def test_many_callbacks_for_one_payment_in_one_set_take_the_money_once(desk):
+    payment_id, attempt_id = desk.begin()
+    for _ in range(20):
+        desk.send(attempt_id)
+    desk.send(attempt_id, status="declined")
+    composition.apply_callbacks(desk.parts, desk.lease())
+    assert desk.statuses() == {payment_id: "captured"}
+    assert desk.count(CAPTURES) == {payment_id: 1}
+    assert desk.count(EVENTS) == {"payment.captured": 1}
+    assert set(desk.results().values()) == {"applied"}
+
+
+def test_two_sets_at_once_about_the_same_payments_take_the_money_once(desk):
+    made = [desk.begin() for _ in range(30)]
+    for _, attempt_id in [*made, *reversed(made)]:
+        desk.send(attempt_id)
+    leased = desk.lease()
+    sets = [
+        gevent.spawn(composition.apply_callbacks, desk.parts, part)
+        for part in (leased[:30], leased[30:])
+    ]
+    gevent.joinall(sets, timeout=30, raise_error=True)
+    assert set(desk.statuses().values()) == {"captured"}
+    assert desk.count(CAPTURES) == dict.fromkeys((payment_id for payment_id, _ in made), 1)
+
+
+def test_a_set_that_was_applied_but_not_finished_is_finished_without_doing_it_again(desk):
+    payment_id, attempt_id = desk.begin()
+    desk.send(attempt_id)
+    leased = desk.lease()
+    composition.apply_callbacks(desk.parts, leased)
+    with desk.parts.database.transaction() as conn:  # as if the worker had died before the end
+        jobs.enqueue(conn, [jobs.NewJob(job.kind, job.key, clock.now()) for job in leased])
+        jobs.enqueue(conn, [jobs.NewJob("callback.apply", "999999", clock.now())])
+    assert composition.apply_callbacks(desk.parts, desk.lease()) == [Settled()] * 2
+    assert desk.count(CAPTURES) == {payment_id: 1}
+    assert desk.count(JOBS) == {}
