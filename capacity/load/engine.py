@@ -66,6 +66,7 @@ class Engine:
         self._closed_loop = False
         self._in_flight = 0
         self._in_a_row = 0
+        self.lost = 0  # requests without an answer, those of the warm-up too
         self._window_end = 0.0
         self._tick_at = 0.0
         self.seen = Seen(mix.steps)
@@ -124,6 +125,7 @@ class Engine:
         self.seen.unsent += len(self._backlog)
         waiting = [line.intended for line in self._lines.values() if line.intended > 0]
         self.seen.unanswered += len(waiting)
+        self.lost += len(waiting)
         for intended in (*self._backlog, *waiting):
             self.seen.latencies[0].append(moment - intended)
         self._backlog.clear()
@@ -252,6 +254,7 @@ class Engine:
         else:
             self._in_flight -= 1
             self.seen.unanswered += 1
+            self.lost += 1
             self.seen.bad[line.step].append(now_s() - line.intended)
         self.seen.broken[why] = self.seen.broken.get(why, 0) + 1
         self._in_a_row += 1

@@ -33,13 +33,14 @@ RUPEES_MIN, RUPEES_RANGE = 100, 900
 class Acknowledged:
     """What was answered with success: who, which idempotency key, which payment."""
 
-    __slots__ = ("captures", "payments", "refunds")
+    __slots__ = ("captures", "payments", "refunds", "refused")
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self.payments: list[tuple[int, int, bytes]] = []  # merchant, key number, payment id
         self.captures: list[bytes] = []  # payments whose callback was taken in
         self.refunds: list[bytes] = []  # payments that have a refund
+        self.refused = 0  # payments answered otherwise, which may be written all the same
 
 
 class Mix(Protocol):
@@ -111,6 +112,8 @@ class Create:
         """Note the payment."""
         if line.status == CREATED:
             self.note(line)
+        else:
+            self.acknowledged.refused += 1
         return None
 
     def note(self, line: Line) -> bytes:
@@ -149,6 +152,7 @@ class Collect(Create):
                 self.acknowledged.captures.append(line.note)
             return None
         if line.status != CREATED:
+            self.acknowledged.refused += 1
             return None
         line.note = self.note(line)
         return self._callback(line)
@@ -195,6 +199,7 @@ class Refund(Create):
                 self.acknowledged.refunds.append(line.note)
             return None
         if line.status != CREATED:
+            self.acknowledged.refused += 1
             return None
         line.note = self.note(line)
         return self._end % (self._refunds[line.merchant], line.number, line.note)

@@ -53,14 +53,16 @@ FROM unnest(%(payments)s::text[]) AS said (payment)
 LEFT JOIN rizzpay.refunds r ON r.payment_id = said.payment
 GROUP BY said.payment HAVING count(r.id) <> 1
 """
-# Payments of these merchants that this run wrote, and the claims of its keys that made a payment.
+# In the time of the run: payments of these merchants, claims that made a payment (whoever sent
+# them, there is one for each), and how many of these claims are of this run.
 WRITTEN = """
 SELECT (SELECT count(*) FROM rizzpay.payments p
         WHERE p.merchant_id = ANY (%(merchants)s) AND NOT p.livemode
-          AND p.created_at >= %(since)s),
-       (SELECT count(*) FROM rizzpay.idempotency_claims c
-        WHERE c.merchant_id = ANY (%(merchants)s) AND NOT c.livemode
-          AND c.created_at >= %(since)s AND c.object_id LIKE 'pay\\_%%')
+          AND p.created_at BETWEEN %(since)s AND %(until)s),
+       count(*), count(*) FILTER (WHERE starts_with(c.key, %(run)s))
+FROM rizzpay.idempotency_claims c
+WHERE c.merchant_id = ANY (%(merchants)s) AND NOT c.livemode
+  AND c.created_at BETWEEN %(since)s AND %(until)s AND starts_with(c.object_id, 'pay_')
 """
 # A pending transfer counts until it is resolved, a post or void resolves it, posted counts.
 BOOKS = """
@@ -110,8 +112,9 @@ class Case:
     wording: Wording
     shops: Sequence[Shop]
     since: datetime
+    until: datetime
     acknowledged: Acknowledged
-    unanswered: int  # requests of which nobody knows what became
+    doubtful: int  # requests that were not answered, or not with success
 
     @property
     def merchants(self) -> list[str]:
@@ -172,14 +175,14 @@ def prove(conn: psycopg.Connection, case: Case) -> Proof:
     _fault(faults, uneven, "captured payments do not have exactly one posting of the payer's money")
     refunds = [row[0] for row in _all(conn, NOT_REFUNDED, _payments(told.refunds))]
     _fault(faults, refunds, "payments do not have exactly the one refund that was acknowledged")
-    written, claims = _count(conn, WRITTEN, case)
-    if written != claims:
-        faults.append(f"{written} payments were written by {claims} idempotency keys")
+    payments, claims, written = _count(conn, case)
+    if payments != claims:
+        faults.append(f"{payments} payments were written by {claims} idempotency keys")
     surplus = written - len(ids)
-    if surplus > case.unanswered:
+    if surplus > case.doubtful:
         faults.append(
             f"{surplus} payments were written that nobody was told of, but only "
-            f"{case.unanswered} requests got no answer"
+            f"{case.doubtful} requests were not answered with success"
         )
     return Proof(
         acknowledged=len(ids),
@@ -229,9 +232,15 @@ def _all(
     return [row for values in parts for row in conn.execute(query, values).fetchall()]
 
 
-def _count(conn: psycopg.Connection, query: str, case: Case) -> tuple[int, int]:
-    row = conn.execute(query, {"merchants": case.merchants, "since": case.since}).fetchone()
-    return (int(row[0]), int(row[1])) if row else (0, 0)
+def _count(conn: psycopg.Connection, case: Case) -> tuple[int, int, int]:
+    values = {
+        "merchants": case.merchants,
+        "since": case.since,
+        "until": case.until,
+        "run": case.wording.run,
+    }
+    row = conn.execute(WRITTEN, values).fetchone()
+    return (int(row[0]), int(row[1]), int(row[2])) if row else (0, 0, 0)
 
 
 def _twice(ids: Sequence[bytes]) -> list[str]:

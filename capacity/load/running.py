@@ -133,7 +133,9 @@ def send(session: Session, wish: Wish, tick: Tick | None = None) -> "Sent":
     if wish.mix == "collect":
         settled_s = proof.settle(session.conn, mix.acknowledged.captures)
         spent, own = watch.end()
-    case = proof.Case(wording, shops, since, mix.acknowledged, seen.unanswered)
+    until = proof.clock(session.conn)
+    doubtful = engine.lost + mix.acknowledged.refused
+    case = proof.Case(wording, shops, since, until, mix.acknowledged, doubtful)
     return Sent(session, wish, mix, seen, spent, own, settled_s, case, interrupted, began, before)
 
 

@@ -3,6 +3,8 @@
 Each damage is done by the superuser in a transaction that is rolled back.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from capacity import installation
@@ -84,6 +86,12 @@ def test_a_payment_that_is_there_twice_is_found(superuser, case):
     )
     faults = proof.prove(superuser, case).faults
     assert any("payments were written by" in fault for fault in faults)
+
+
+def test_a_payment_that_nobody_was_told_of_is_found(session, case):
+    told = Acknowledged()
+    told.payments += case.acknowledged.payments[1:]
+    faults = proof.prove(session.conn, replace(case, acknowledged=told)).faults
     assert any("nobody was told of" in fault for fault in faults)
 
 
@@ -119,8 +127,8 @@ def test_a_capture_that_did_not_happen_is_found(session, case):
     told = Acknowledged()
     told.captures.append(b"pay_never")
     wording = Wording("x", case.shops, "none-")
-    since = proof.clock(session.conn)
-    found = proof.prove(session.conn, Case(wording, case.shops, since, told, 0))
+    now = proof.clock(session.conn)
+    found = proof.prove(session.conn, Case(wording, case.shops, now, now, told, 0))
     assert found.captured == 0
     assert any("are not captured" in fault for fault in found.faults)
 
