@@ -32,6 +32,7 @@ class Goal:
     target_tps: float
     peak: float
     p99_ms: float
+    seconds: float = 20.0  # for so long the rate has to be held
 
     @property
     def wanted(self) -> float:
@@ -63,6 +64,8 @@ class Verdict:
     bottleneck: str
     shares: dict[str, float]  # of the CPU of a payment, without the generator
     us_each: dict[str, float]
+    cpu_us_per_payment: dict[str, float]  # at the target's rate: `plan --costs` takes it
+    wal_bytes_per_payment: float | None
     fit: dict[str, Any] = field(default_factory=dict)
     worker_fit: dict[str, Any] = field(default_factory=dict)
     extrapolations: list[Extrapolation] = field(default_factory=list)
@@ -108,10 +111,19 @@ def judge(goal: Goal, measured: Measured, cores: Sequence[int]) -> Verdict:
         bottleneck=bottleneck(shown),
         shares={name: round(us / total, 3) if total else 0.0 for name, us in us_each.items()},
         us_each=us_each,
+        cpu_us_per_payment={name: us for name, us in at_target.cpu_us_each.items() if name in OWN},
+        wal_bytes_per_payment=_wal(at_target),
         fit=described(fit, "connections"),
         worker_fit=described(by_workers, "API workers"),
         extrapolations=[extrapolate(shown, count, by_workers) for count in cores],
     )
+
+
+def _wal(run: Run) -> float | None:
+    """Return bytes of write-ahead log for each payment; None when nobody counted them."""
+    count = run.per_second * (run.seconds + run.settled_s)
+    written = run.service.get("wal_bytes")
+    return round(written / count) if written and count else None
 
 
 def bottleneck(run: Run) -> str:

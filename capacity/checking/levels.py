@@ -7,6 +7,7 @@ they are made ready again whatever happens. Without the socket that ladder is le
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from capacity.checking.judging import Goal, Measured
@@ -22,31 +23,28 @@ OPEN_CONNECTIONS = 256
 Say = Callable[[str], None]
 
 
-def measure(
-    session: Session, goal: Goal, levels: Sequence[int], seconds: float, say: Say
-) -> Measured:
+def measure(session: Session, goal: Goal, mix: str, levels: Sequence[int], say: Say) -> Measured:
     """Run everything; each step says what it found."""
-    say(f"open loop at {goal.wanted:g}/s")
-    at_target = running.run(
-        session, Wish(rate=goal.wanted, connections=OPEN_CONNECTIONS, seconds=seconds)
-    )
+    say(f"{mix}, open loop at {goal.wanted:g}/s")
+    wish = Wish(mix=mix, rate=goal.wanted, connections=OPEN_CONNECTIONS, seconds=goal.seconds)
+    at_target = running.run(session, wish)
+    if at_target.interrupted:
+        raise KeyboardInterrupt
     say(f"  {at_target.per_second:,.0f}/s")
-    step_s = max(1.0, seconds / 4)
-    ladder = [_closed(session, level, step_s, say) for level in levels]
-    return Measured(at_target, ladder, _workers(session, step_s, say))
+    step = replace(wish, rate=None, seconds=max(1.0, goal.seconds / 4))
+    ladder = [_closed(session, replace(step, connections=level), say) for level in levels]
+    return Measured(at_target, ladder, _workers(session, step, say))
 
 
-def _closed(session: Session, connections: int, seconds: float, say: Say) -> Run:
-    found = running.run(
-        session, Wish(connections=connections, seconds=seconds, warm_up_s=seconds / 4)
-    )
+def _closed(session: Session, wish: Wish, say: Say) -> Run:
+    found = running.run(session, wish)
     if found.interrupted:
         raise KeyboardInterrupt
-    say(f"  {connections} connections: {found.per_second:,.0f}/s")
+    say(f"  {wish.connections} connections: {found.per_second:,.0f}/s")
     return found
 
 
-def _workers(session: Session, seconds: float, say: Say) -> list[tuple[int, Run]]:
+def _workers(session: Session, step: Wish, say: Say) -> list[tuple[int, Run]]:
     settings = session.installation.settings["service"]
     path = Path(settings["run_dir"]) / "haproxy" / "admin.sock"
     if not path.exists():
@@ -57,7 +55,7 @@ def _workers(session: Session, seconds: float, say: Say) -> list[tuple[int, Run]
     for count in range(1, len(servers) + 1):
         with _only(path, servers, count):
             say(f"  with {count} of {len(servers)} API workers")
-            found.append((count, _closed(session, CONNECTIONS, seconds, say)))
+            found.append((count, _closed(session, replace(step, connections=CONNECTIONS), say)))
     return found
 
 

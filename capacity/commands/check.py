@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -46,6 +47,13 @@ def _numbers(text: str) -> list[int]:
     required=True,
     help="The installation's rizzpay.toml; also RIZZPAY_CONFIG.",
 )
+@click.option(
+    "--mix",
+    type=click.Choice(["create", "collect"]),
+    default="create",
+    show_default=True,
+    help="What a payment is: made, or made and captured by the acquirer's callback.",
+)
 @click.option("--p99-ms", type=click.FloatRange(0.1), default=40.0, show_default=True)
 @click.option("--seconds", type=click.FloatRange(1, 3600), default=20.0, show_default=True)
 @click.option(
@@ -67,11 +75,10 @@ def command(  # noqa: PLR0913 - the options of a command
     peak: float,
     credentials: Path,
     config: Path,
-    p99_ms: float,
-    seconds: float,
     ladder: str,
     cores: str,
     file: Path | None,
+    **asked: Any,
 ) -> None:
     """Run the target times the peak, then load until saturation; say pass or fail, and why.
 
@@ -80,11 +87,11 @@ def command(  # noqa: PLR0913 - the options of a command
     """
     if target_tps is None:
         raise WrongUse("no target: give --target-tps")
-    goal = Goal(target_tps, peak, p99_ms)
+    goal = Goal(target_tps, peak, asked["p99_ms"], asked["seconds"])
     wanted, steps = _numbers(cores), _numbers(ladder)
     session = Session.open(installation.read(credentials, config))
     try:
-        found = levels.measure(session, goal, steps, seconds, _say)
+        found = levels.measure(session, goal, asked["mix"], steps, _say)
     except KeyboardInterrupt:
         raise CapacityError("interrupted: no verdict") from None
     finally:

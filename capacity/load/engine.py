@@ -36,6 +36,7 @@ class Seen:
         self.bad = [array("d") for _ in steps]  # latencies of what was refused or failed
         self.statuses: list[dict[int, int]] = [{} for _ in steps]
         self.lateness = array("d")  # how late we noticed that a request was due
+        self.refusals: dict[str, int] = {}  # how often, by status and code of the error
         self.broken: dict[str, int] = {}
         self.offered = 0
         self.sent = 0
@@ -220,6 +221,8 @@ class Engine:
         counts[line.status] = counts.get(line.status, 0) + 1
         if not self._mix.is_good(line):
             seen.bad[step].append(moment - line.intended)
+            what = f"{line.status} {code_of(line.body)}"
+            seen.refusals[what] = seen.refusals.get(what, 0) + 1
             return
         self._in_a_row = 0
         seen.latencies[step].append(moment - line.intended)
@@ -261,3 +264,9 @@ class Engine:
         if self._in_a_row > BROKEN_MAX:
             raise Unreachable(f"{BROKEN_MAX} connections broke in a row: {why}")
         self._next(self._dial(), now_s())
+
+
+def code_of(body: bytes) -> str:
+    """Return the code in an error of our API; "" when there is none."""
+    _, found, rest = body.partition(b'"code":"')
+    return rest.partition(b'"')[0].decode(errors="replace") if found else ""

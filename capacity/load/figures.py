@@ -63,6 +63,7 @@ class Run:
     unsent: int
     unanswered: int
     statuses: dict[str, dict[str, int]]
+    refusals: dict[str, int]  # by status and code
     broken: dict[str, int]
     latency_ms: dict[str, Latency]
     cpu_us_each: dict[str, float]

@@ -212,6 +212,7 @@ def _document(out: Sent, found: Proof | None) -> Run:
             name: {str(status): count for status, count in sorted(seen.statuses[step].items())}
             for step, name in enumerate(out.mix.steps)
         },
+        refusals=dict(seen.refusals),
         broken=dict(seen.broken),
         latency_ms={
             name: figures.latency(seen.latencies[step]) for step, name in enumerate(out.mix.steps)
@@ -277,8 +278,8 @@ def _reasons(out: Sent, generator: Generator, proved: Proof | None, per_second: 
     answers = sum(sum(counts.values()) for counts in out.seen.statuses)
     good = sum(len(one) for one in out.seen.latencies) - out.seen.unsent - out.seen.unanswered
     if answers and good < 0.99 * answers:
-        statuses = [dict(sorted(counts.items())) for counts in out.seen.statuses]
-        found.append(f"only {good} of {answers} answers were a success: {statuses}")
+        refused = ", ".join(f"{count} × {what}" for what, count in out.seen.refusals.items())
+        found.append(f"only {good} of {answers} answers were a success: {refused}")
     return found
 
 

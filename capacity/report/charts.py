@@ -15,6 +15,14 @@ COMPONENTS = ("haproxy", "api", "postgres", "worker", "valkey", "sandbox", "hsmd
 SHOWN = ("haproxy", "api", "postgres", "worker", "valkey", "other parts", "generator")
 NINES = ("50", "75", "90", "95", "99", "99.9", "99.99")
 
+PARTS = {  # of a round of `bench`
+    "create": "create",
+    "collect": "collect",
+    "open": "create at 3,000/s",
+    "lone": "one connection",
+    "group_off": "no group commit",
+}
+
 
 def runs_of(documents: Sequence[Document]) -> list[tuple[str, Document]]:
     """Return every run in these documents with a name: of load, check and bench."""
@@ -28,10 +36,7 @@ def runs_of(documents: Sequence[Document]) -> list[tuple[str, Document]]:
             found += [(name_of(run), run) for run in document["ladder"]]
         elif kind.startswith("rizzpay-capacity bench"):
             for number, one in enumerate(document["rounds"], 1):
-                found += [
-                    (f"{part}, round {number}", one[part])
-                    for part in ("create", "collect", "open", "lone", "group_off")
-                ]
+                found += [(f"{title}, round {number}", one[part]) for part, title in PARTS.items()]
     return found
 
 
@@ -49,8 +54,9 @@ def throughput(runs: Sequence[tuple[str, Document]]) -> str:
         for share in ("50", "99"):
             points = sorted(
                 (run["per_second"], cut)
-                for _, run in runs
+                for name, run in runs
                 if run["mix"] == "create" and run["loop"] == loop
+                if not name.startswith(PARTS["group_off"])
                 if (cut := _cut(run, share))
             )
             if points:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 720, 360
-LEFT, RIGHT, TOP, BOTTOM = 76, 20, 36, 56
+LEFT, RIGHT, TOP, BOTTOM = 76, 32, 36, 56
 COLOURS = 8  # --c0 … --c7 of the page
 TICKS = 5
 DECADE = 10

@@ -26,6 +26,7 @@ RUN = Run(
     unsent=0,
     unanswered=0,
     statuses={"create": {"201": 48_000}},
+    refusals={},
     broken={},
     latency_ms={"create": figures.latency([0.005 + 0.00001 * i for i in range(1000)])},
     cpu_us_each={"haproxy": 30, "api": 90, "postgres": 80, "worker": 5, "valkey": 1,
