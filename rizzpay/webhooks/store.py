@@ -8,7 +8,6 @@ and two batches cannot wait for each other in a circle. A transaction publishes 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import LiteralString
 
 import msgspec
 from psycopg.types.json import Jsonb
@@ -18,13 +17,13 @@ from rizzpay.infra.arrays import bigint, boolean, integer, json, text, timestamp
 from rizzpay.infra.database import Connection
 from rizzpay.infra.pipeline import Sent, Value
 from rizzpay.webhooks import rows
+from rizzpay.webhooks.event_list import list_events as list_events  # noqa: PLC0414 - part of it
 from rizzpay.webhooks.model import (
     Attempt,
     Delivery,
     DeliveryFilter,
     Endpoint,
     Event,
-    EventFilter,
     NewEvent,
     Origin,
     matches,
@@ -73,32 +72,6 @@ SELECT id, merchant_id, livemode, sequence, type, object_id, object_sequence, da
 FROM rizzpay.events
 WHERE id = %(id)s AND merchant_id = %(merchant_id)s AND livemode = %(livemode)s
 """
-
-# In two ways, one for each index: every event, or those of a type that not every payment has.
-# Bounds are always there, because a prepared plan does not know which filters are NULL.
-EVENTS_BETWEEN: LiteralString = """
-SELECT id, merchant_id, livemode, sequence, type, object_id, object_sequence, data, created_at
-FROM rizzpay.events
-WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
-  AND sequence > %(after_sequence)s AND sequence <= %(last_sequence)s
-  AND created_at >= %(created_gte)s::timestamptz AND created_at < %(created_lt)s::timestamptz
-"""
-IN_TURN = " ORDER BY sequence LIMIT %(limit)s"
-OF_TYPES = """
-  AND ('*' = ANY (%(types)s::text[]) OR type = ANY (%(types)s::text[])
-       OR EXISTS (SELECT FROM unnest(%(beginnings)s::text[]) AS wanted (beginning)
-                  WHERE starts_with(type, beginning)))
-"""
-OF_RARE_TYPE = """
-  AND type = %(type)s
-  AND type NOT IN ('payment.created', 'payment.requires_action', 'payment.captured')
-"""
-LIST_EVENTS: dict[str, LiteralString] = {
-    "all": EVENTS_BETWEEN + OF_TYPES + IN_TURN,
-    "type": EVENTS_BETWEEN + OF_RARE_TYPE + IN_TURN,
-}
-EVERY_PAYMENT_HAS = frozenset({"payment.created", "payment.requires_action", "payment.captured"})
-SEQUENCE_MAX = 2**63 - 1
 
 LOCK_TENANT = "SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 0))"
 
@@ -201,8 +174,7 @@ CROSS JOIN LATERAL (
     WHERE endpoint_id = e.id
       AND (%(status)s::text IS NULL OR status = %(status)s)
       AND (%(event_id)s::text IS NULL OR event_id = %(event_id)s)
-      AND (%(before_at)s::timestamptz IS NULL
-           OR (created_at, id) < (%(before_at)s, %(before_id)s::text))
+      AND (created_at, id) < (%(before_at)s::timestamptz, %(before_id)s::text)
     ORDER BY created_at DESC, id DESC
     LIMIT %(limit)s
 ) AS d
@@ -251,26 +223,6 @@ def get_event(conn: Connection, tenant: Tenant, event_id: str) -> Event | None:
     """Return one event of a tenant."""
     row = conn.execute(GET_EVENT, {"id": event_id, **rows.tenant_values(tenant)}).fetchone()
     return rows.event(row) if row else None
-
-
-def list_events(
-    conn: Connection, tenant: Tenant, after_sequence: int, limit: int, wanted: EventFilter
-) -> list[Event]:
-    """Return events in the order of their numbers."""
-    values = {
-        **rows.tenant_values(tenant),
-        "after_sequence": after_sequence,
-        "last_sequence": SEQUENCE_MAX if wanted.last_sequence is None else wanted.last_sequence,
-        "created_gte": wanted.created_gte or "-infinity",
-        "created_lt": wanted.created_lt or "infinity",
-        "type": wanted.types[0] if len(wanted.types) == 1 else None,
-        "types": list(wanted.types),
-        "beginnings": [text[:-1] for text in wanted.types if text.endswith(".*")],
-        "limit": limit,
-    }
-    one = wanted.types[0] if len(wanted.types) == 1 else "*"
-    way = "all" if one in EVERY_PAYMENT_HAS or one.endswith("*") else "type"
-    return [rows.event(row) for row in conn.execute(LIST_EVENTS[way], values).fetchall()]
 
 
 def lock_tenant(conn: Connection, tenant: Tenant) -> None:
@@ -375,7 +327,7 @@ def list_deliveries(
     conn: Connection, tenant: Tenant, limit: int, wanted: DeliveryFilter
 ) -> list[Delivery]:
     """Return deliveries, newest first."""
-    before_at, before_id = wanted.before or (None, None)
+    before_at, before_id = wanted.before or ("infinity", "")
     values = {
         **rows.tenant_values(tenant),
         "endpoint_id": wanted.endpoint_id,
