@@ -166,8 +166,8 @@ FROM rizzpay.refunds WHERE id = ANY(%(ids)b::text[])
 # A list is asked for in one way for each index, because a prepared plan does not know which filters
 # are NULL. Bounds are always there, so that they are bounds of the index; what is left narrows.
 PAGE_ORDER: LiteralString = """
-  AND created_at >= %(created_gte)s::timestamptz AND created_at < %(created_lt)s::timestamptz
-  AND (created_at, id) < (%(after_at)s::timestamptz, %(after_id)s::text)
+  AND created_at >= %(created_gte)s::timestamptz
+  AND (created_at, id) < (%(before_at)s::timestamptz, %(before_id)s::text)
 ORDER BY created_at DESC, id DESC
 LIMIT %(limit)s
 """
@@ -383,13 +383,13 @@ def _narrowest(wanted: PaymentFilter, payer_ids: Sequence[str] | None) -> str:
 def _bounds(
     part: Page, created_gte: datetime | None, created_lt: datetime | None
 ) -> dict[str, datetime | str | int]:
-    """Return limits of time that PostgreSQL always has, and where the page before ended."""
-    after_at, after_id = part.after or ("infinity", "")
+    """Return the ends of a page: one on each side, for an index starts at one of two."""
+    before = [(at, id_) for at, id_ in (part.after or (None, ""), (created_lt, "")) if at]
+    before_at, before_id = min(before, default=("infinity", ""))
     return {
         "created_gte": created_gte or "-infinity",
-        "created_lt": created_lt or "infinity",
-        "after_at": after_at,
-        "after_id": after_id,
+        "before_at": before_at,
+        "before_id": before_id,
         "limit": part.limit,
     }
 

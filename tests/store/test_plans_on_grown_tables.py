@@ -40,7 +40,6 @@ WHOLE = {
     "payments.store.SELECT_ATTEMPTS": BEGINNING,
     "payments.store.SELECT_REFUNDS": BEGINNING,
     "payments.store.PAYMENTS_OF": BEGINNING,
-    "webhooks.store.EVENTS_BETWEEN": BEGINNING,
 }
 # Columns that a payment changes in; what is not named is NULL, as many as there are payments.
 UPDATED = {
@@ -145,9 +144,10 @@ def values(connections):
         "most": 1000,
         "id": payments[0], "payment_id": payments[0], "event_id": None, "endpoint_id": "whe_1",
         "status": None, "created_gte": "-infinity", "created_lt": "infinity", "reference": None,
-        "payer_ids": [], "after_at": "infinity", "after_id": "", "before_at": None,
-        "before_id": None, "after_sequence": 100, "last_sequence": 2**62, "types": ["*"],
-        "type": "refund.processed", "beginnings": [], "older_than": "2026-01-01", "xid": xid,
+        "payer_ids": [], "before_at": "infinity",
+        "before_id": "", "after_sequence": 100, "last_sequence": 2**62, "types": ["*"],
+        "first_type": "refund.",
+        "last_type": "refund.~", "beginnings": [], "older_than": "2026-01-01", "xid": xid,
         "position": 1000, "start": 1000,
         "lease_until": now, "applied_at": now, "key_id": "key", "name": "x", "lock": 1,
         "next_at": None, "attempts": "[]", "rows": "[]", "since": None, "url": "x", "secret": "x",
@@ -167,7 +167,7 @@ def values(connections):
     }  # fmt: skip
     extra = {
         "refunds": refunds, "deliveries": deliveries, "jobs": jobs, "payers": payers,
-        "later": {"after_at": later, "after_id": "pay_"},
+        "later": {"before_at": later, "before_id": "pay_"}, "month": "2026-09-01",
     }  # fmt: skip
     return single | sets | {"_": extra}
 
@@ -175,15 +175,19 @@ def values(connections):
 def cases(query, values):
     """Return the arguments to try for a query: one set, or several for the filters of a list."""
     extra = values["_"]
-    month = {"created_gte": "2026-09-01", "created_lt": "2026-10-01"}
+    month = {"created_gte": extra["month"], "before_at": extra["later"]["before_at"]}
     own = {
         "payments.store.PAGE_PAYMENTS[time]": [{}, month, {"status": "captured"}, extra["later"]],
         "payments.store.PAGE_PAYMENTS[status]": [{"status": "failed"}, {"status": "unknown"}],
         "payments.store.PAGE_PAYMENTS[reference]": [{"reference": "order-1"}],
         "payments.store.PAGE_PAYMENTS[payer]": [{"payer_ids": extra["payers"]}],
         "payments.store.PAGE_REFUNDS[time]": [{}, extra["later"]],
-        "webhooks.store.LIST_EVENTS[all]": [{}, {"types": ["payment.captured"]}],
-        "webhooks.store.LIST_EVENTS[type]": [{}, {"type": "payment.unknown"}],
+        "webhooks.event_list.store.ALL": [{}, {"types": ["payment.captured"]}],
+        "webhooks.event_list.store.RARE": [
+            {},
+            {"first_type": "payment.unknown", "last_type": "payment.unknown"},
+            {"first_type": "dispute.", "last_type": "dispute.~"},
+        ],
         "webhooks.store.LIST_DELIVERIES": [{}, {"event_id": values["event_ids"][0]}],
         "audit.store.NEXT": [{"id": values["audit_ids"][0] - 5000}],
         "audit.store.OUTSIDE": [{"id": values["audit_ids"][0]}],
