@@ -6,7 +6,6 @@ A key belongs to (merchant, mode). Keys are the merchant's own data and never pr
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rizzpay.core.errors import RizzPayError
 from rizzpay.core.tenant import Tenant
 
 KEY_LENGTH_MAX = 255  # the API's rule, and the CHECK of the column
@@ -48,10 +47,6 @@ class OpenClaim:
     tenant: Tenant
     key: str
     request_id: str
-
-
-class KeyTaken(RizzPayError):
-    """A key that was taken to be new is not; the caller rolls back and claims it properly."""
 
 
 @dataclass(frozen=True, slots=True)

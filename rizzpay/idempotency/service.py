@@ -15,7 +15,6 @@ from rizzpay.idempotency.model import (
     ClaimResult,
     InProgress,
     KeyOf,
-    KeyTaken,
     Mismatch,
     OpenClaim,
     Replay,
@@ -52,17 +51,15 @@ def take(
 ) -> None:
     """Claim keys that are most likely new, each with its answer if there is one already.
 
-    All or nothing: raises KeyTaken when somebody has one of them, and then the caller rolls back.
+    When somebody has one of them the transaction ends with an error that `is_taken` knows.
     """
-    if not claims:
-        return
-    sent = store.insert(conn, _sealed(envelope, claims))
+    if claims:
+        store.insert_new(conn, _sealed(envelope, claims))
 
-    def check() -> None:
-        if sent.count != len(claims):
-            raise KeyTaken
 
-    conn.check(check)
+def is_taken(error: Exception) -> bool:
+    """Tell whether a transaction failed because a key that it took was not new."""
+    return store.is_taken(error)
 
 
 def release(conn: Connection, claims: Sequence[Claim]) -> None:
@@ -120,8 +117,8 @@ def _try(conn: Connection, envelope: Envelope, claims: dict[int, Claim]) -> dict
     first: dict[KeyOf, int] = {}
     for number, one in claims.items():
         first.setdefault(model.key_of(one), number)
-    sent = store.insert(conn, [(claims[number], None) for number in first.values()])
-    results: dict[int, ClaimResult] = {first[place]: Won() for place in store.inserted(sent)}
+    won = store.insert(conn, [claims[number] for number in first.values()])
+    results: dict[int, ClaimResult] = {first[place]: Won() for place in won}
     lost = {number: one for number, one in claims.items() if number not in results}
     if lost:
         stored = store.read(conn, sorted({model.key_of(one) for one in lost.values()}))

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from psycopg.errors import UniqueViolation
+
 from rizzpay.core.tenant import Tenant
 from rizzpay.idempotency.model import Claim, KeyOf, OpenClaim
 from rizzpay.infra.arrays import boolean, bytea, integer, text, timestamptz
@@ -12,6 +14,20 @@ from rizzpay.infra.pipeline import Sent, Value
 
 # A concurrent claim of the same key is waited for; when it commits, ours inserts nothing.
 INSERT = """
+INSERT INTO rizzpay.idempotency_claims
+    (merchant_id, livemode, key, request_hash, request_id, object_id, created_at)
+SELECT merchant_id, livemode, key, request_hash, request_id, object_id, created_at
+FROM unnest(%(merchant_ids)b::text[], %(livemodes)b::boolean[], %(keys)b::text[],
+            %(request_hashes)b::bytea[], %(request_ids)b::text[], %(object_ids)b::text[],
+            %(created_ats)b::timestamptz[])
+     AS wanted (merchant_id, livemode, key, request_hash, request_id, object_id, created_at)
+ORDER BY merchant_id, livemode, key
+ON CONFLICT (merchant_id, livemode, key) DO NOTHING
+RETURNING merchant_id, livemode, key
+"""
+
+# For keys that are most likely new: one that is not is an error, seen without a look at the rows.
+INSERT_NEW = """
 INSERT INTO rizzpay.idempotency_claims
     (merchant_id, livemode, key, request_hash, request_id, object_id, created_at,
      response_status, response_body, completed_at)
@@ -23,8 +39,6 @@ FROM unnest(%(merchant_ids)b::text[], %(livemodes)b::boolean[], %(keys)b::text[]
      AS wanted (merchant_id, livemode, key, request_hash, request_id, object_id, created_at,
                 status, body)
 ORDER BY merchant_id, livemode, key
-ON CONFLICT (merchant_id, livemode, key) DO NOTHING
-RETURNING merchant_id, livemode, key
 """
 
 READ = """
@@ -109,25 +123,29 @@ class SealedAnswer:
     body: bytes = field(repr=False)
 
 
-def insert(conn: Connection, claims: Sequence[tuple[Claim, SealedAnswer | None]]) -> Sent:
-    """Insert claims of different keys, answered or open; the rows are those that were free."""
-    return conn.send(
-        INSERT,
+def insert(conn: Connection, claims: Sequence[Claim]) -> set[KeyOf]:
+    """Insert open claims of different keys and return those that were free."""
+    rows = conn.send(INSERT, _columns(claims)).rows()
+    return {KeyOf(Tenant(row[0], row[1]), row[2]) for row in rows}
+
+
+def insert_new(conn: Connection, claims: Sequence[tuple[Claim, SealedAnswer | None]]) -> None:
+    """Insert claims of new keys, answered or open; one that is not new ends the transaction."""
+    conn.send(
+        INSERT_NEW,
         {
-            **_places([KeyOf(claim.tenant, claim.key) for claim, _ in claims]),
-            "request_hashes": bytea([claim.request_hash for claim, _ in claims]),
-            "request_ids": text([claim.request_id for claim, _ in claims]),
-            "object_ids": text([claim.object_id for claim, _ in claims]),
-            "created_ats": timestamptz([claim.created_at for claim, _ in claims]),
+            **_columns([claim for claim, _ in claims]),
             "statuses": integer([answer.status if answer else None for _, answer in claims]),
             "bodies": bytea([answer.body if answer else None for _, answer in claims]),
         },
     )
 
 
-def inserted(sent: Sent) -> set[KeyOf]:
-    """Return the claims that were free."""
-    return {KeyOf(Tenant(row[0], row[1]), row[2]) for row in sent.rows()}
+def is_taken(error: Exception) -> bool:
+    """Tell whether it is the end of a transaction that inserted a key which was not new."""
+    if not isinstance(error, UniqueViolation):
+        return False
+    return error.diag.constraint_name == "idempotency_claims_pkey"
 
 
 def read(conn: Connection, places: Sequence[KeyOf]) -> dict[KeyOf, Stored]:
@@ -172,6 +190,16 @@ def open_for(conn: Connection, object_ids: Sequence[str]) -> list[tuple[str, Ope
 def purge(conn: Connection, older_than: datetime, limit: int) -> int:
     """Delete answered claims made before a moment, oldest first; return how many."""
     return conn.execute(PURGE, {"older_than": older_than, "limit": limit}).rowcount
+
+
+def _columns(claims: Sequence[Claim]) -> dict[str, Value]:
+    return {
+        **_places([KeyOf(claim.tenant, claim.key) for claim in claims]),
+        "request_hashes": bytea([claim.request_hash for claim in claims]),
+        "request_ids": text([claim.request_id for claim in claims]),
+        "object_ids": text([claim.object_id for claim in claims]),
+        "created_ats": timestamptz([claim.created_at for claim in claims]),
+    }
 
 
 def _places(places: Sequence[KeyOf]) -> dict[str, Value]:

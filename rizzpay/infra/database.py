@@ -30,7 +30,7 @@ from rizzpay.config import DatabaseSettings, read_secret
 from rizzpay.core.errors import Unavailable
 from rizzpay.core.tenant import Tenant
 from rizzpay.infra import arrays
-from rizzpay.infra.pipeline import Pipeline, Sent, Value, Values
+from rizzpay.infra.pipeline import Broken, Pipeline, Sent, Value, Values
 
 # The server broke the transaction off for the sake of another one; the same may work now.
 CONFLICTS = (DeadlockDetected, SerializationFailure)
@@ -173,17 +173,14 @@ class Database:
         """Open a transaction like `transaction` in which `conn.send` does not wait.
 
         Looking at what was sent waits for everything so far; what nobody looked at is known at the
-        end: hand such looks to `conn.check`. Raises Severed when the connection was stale, also
-        after the block is through; then the whole may be done again.
+        end: hand such looks to `conn.check`. Without any, the last statements and COMMIT are one
+        round trip. Raises Severed when the connection broke before COMMIT was sent, also after the
+        block is through; then the whole may be done again.
         """
         with self._turn_taken(), self._committed(self._take()) as conn:
             conn.pipelined = True
             _set_tenants(conn, tenants)
             yield conn
-            conn.outgoing.flush()
-            conn.pipelined = False
-            for check in conn.checks:
-                check()
 
     @contextmanager
     def _turn_taken(self) -> Iterator[None]:
@@ -200,24 +197,30 @@ class Database:
         conn.checks.clear()
         try:
             yield conn
-            conn.outgoing.flush()
+            _commit(conn)
+        except CommitUnknown:
+            raise
         except BaseException as error:
             _roll_back(conn)
             if isinstance(error, psycopg.OperationalError) and conn.closed:
                 raise Severed("postgresql", type(error).__name__) from error
             raise
-        else:
-            _commit(conn)
         finally:
             conn.pipelined = False
             conn.outgoing.forget()
             self._pool.putconn(conn)
 
     def _take(self) -> Connection:
-        try:
-            return self._pool.getconn()
-        except PoolTimeout:
-            raise Unavailable("postgresql", "no connection in time") from None
+        """Take a connection that the server has not left yet."""
+        for _ in range(self.size + 1):
+            try:
+                conn = self._pool.getconn()
+            except PoolTimeout:
+                raise Unavailable("postgresql", "no connection in time") from None
+            if conn.outgoing.alive():
+                return conn
+            self._pool.putconn(conn)  # the pool sees that it is broken and makes a new one
+        raise Unavailable("postgresql", "the server does not keep connections")
 
     def _begin(self, tenants: tuple[Tenant, ...]) -> Connection:
         """Take a connection and run the first statement; a stale connection is replaced."""
@@ -271,11 +274,19 @@ def _set_tenants(conn: Connection, tenants: tuple[Tenant, ...]) -> None:
 
 
 def _commit(conn: Connection) -> None:
+    """Run the checks, then commit; what was sent and is not looked at goes with the COMMIT."""
+    if conn.checks:
+        conn.outgoing.flush()
+        conn.pipelined = False
+        for check in conn.checks:
+            check()
     conn.warnings_seen.clear()
     try:
-        conn.commit()
-    except psycopg.OperationalError as error:
-        raise CommitUnknown("postgresql", "connection lost during COMMIT") from error
+        conn.outgoing.flush(commit=True)
+    except Broken as error:
+        if error.undecided:
+            raise CommitUnknown("postgresql", "connection lost during COMMIT") from error
+        raise
     if conn.warnings_seen:
         raise CommitUnknown("postgresql", conn.warnings_seen[0])
 

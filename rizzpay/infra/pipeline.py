@@ -32,6 +32,15 @@ _NUMBERS = count()
 _DONE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
 
 
+class Broken(psycopg.OperationalError):
+    """The connection broke; `undecided` when COMMIT was sent and no error came before it."""
+
+    def __init__(self, *, undecided: bool) -> None:
+        """Say whether the transaction may have happened."""
+        super().__init__("the connection broke")
+        self.undecided = undecided
+
+
 @dataclass(frozen=True, slots=True)
 class _Text:
     """A query as the server knows it, and the names of its parameters in order."""
@@ -87,25 +96,41 @@ class Pipeline:
         """Drop what was not sent yet."""
         self._waiting.clear()
 
-    def flush(self) -> None:
+    def alive(self) -> bool:
+        """Tell whether the server still holds the connection, as far as can be seen from here."""
+        try:
+            self._conn.pgconn.consume_input()
+        except psycopg.OperationalError:
+            return False
+        return self._conn.pgconn.status == ConnStatus.OK
+
+    def flush(self, *, commit: bool = False) -> None:
         """Send what is queued and wait for all results; raises the first error of the server.
 
-        Whatever else ends it, the connection is closed: nobody could use it any more.
+        With `commit` the transaction ends in the same breath; after an error of the server it has
+        not. Raises Broken when the connection is lost. Whatever but a server's error ends it, the
+        connection is closed: nobody could use it any more.
         """
         waiting, self._waiting = self._waiting, []
-        if not waiting:
+        if not waiting and not commit:
             return
         pgconn = self._conn.pgconn
         begins = pgconn.transaction_status == TransactionStatus.IDLE
+        results: list[PGresult] = []
         try:
             pgconn.enter_pipeline_mode()
             if begins:
                 pgconn.send_query_params(b"BEGIN", None)
             asked = self._put(pgconn, waiting)
+            if commit:
+                pgconn.send_query_params(b"COMMIT", None)
             pgconn.pipeline_sync()
-            results = _exchange(pgconn)
+            _exchange(pgconn, results)
             pgconn.exit_pipeline_mode()
-        except BaseException:  # broken, or the greenlet was killed: what is under way stays unread
+        except psycopg.OperationalError as error:
+            self._conn.close()
+            raise Broken(undecided=commit and _failed(results) is None) from error
+        except BaseException:  # the greenlet was killed: what is under way stays unread
             self._conn.close()
             raise
         self._take(results[1:] if begins else results, asked)
@@ -137,7 +162,6 @@ class Pipeline:
         return asked
 
     def _take(self, results: Sequence[PGresult], asked: Sequence[Sent | _Text]) -> None:
-        failed = next((one for one in results if one.status not in _DONE), None)
         for result, about in zip(results, asked, strict=False):
             if result.status not in _DONE:
                 break
@@ -145,16 +169,20 @@ class Pipeline:
                 about.result = result
             else:
                 self._prepared.add(about.name)
+        failed = _failed(results)
         if failed is not None:
             raise psycopg.errors.error_from_result(failed, encoding="utf-8")
 
 
-def _exchange(pgconn: PGconn) -> list[PGresult]:
+def _failed(results: Sequence[PGresult]) -> PGresult | None:
+    return next((one for one in results if one.status not in _DONE), None)
+
+
+def _exchange(pgconn: PGconn, results: list[PGresult]) -> None:
     """Write until everything is out, then read up to the synchronisation point."""
     while pgconn.flush():
         wait_readwrite(pgconn.socket)
         pgconn.consume_input()
-    results: list[PGresult] = []
     while True:
         while pgconn.is_busy():
             wait_read(pgconn.socket)
@@ -164,7 +192,7 @@ def _exchange(pgconn: PGconn) -> list[PGresult]:
             if pgconn.status == ConnStatus.BAD:
                 raise psycopg.OperationalError("the connection is lost")
         elif result.status == ExecStatus.PIPELINE_SYNC:
-            return results
+            return
         else:
             results.append(result)
 

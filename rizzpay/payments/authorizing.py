@@ -207,7 +207,10 @@ def _approved(
         funds=ledger.SUSPENSE if forced and approved.captured else ledger.MERCHANT_PENDING,
     )
     told = changed(
-        _told(attempt, AttemptStatus.APPROVED, context),
+        attempt,
+        status=AttemptStatus.APPROVED,
+        note=None,
+        updated_at=context.now,
         gateway_reference=approved.gateway_reference,
         rrn=approved.rrn,
         decline=None,
@@ -229,10 +232,7 @@ def _approved(
 
 def _captured_at_once(payment: Payment, context: Context, *, forced: bool) -> Changes:
     amount = payment.money.minor
-    done = changed(
-        moved(payment, Happening.CAPTURED, context.now),
-        amount_captured=amount,
-    )
+    done = moved(payment, Happening.CAPTURED, context.now, amount_captured=amount)
     source = ledger.gateway_account(payment.gateway)
     entry = (source, payment.funds, amount, ledger.Phase.POSTED, "capture")
     return Changes(
@@ -337,14 +337,19 @@ def _action_required(
 ) -> Changes:
     if attempt.status not in OPEN_ATTEMPT or attempt.status is AttemptStatus.REQUIRES_ACTION:
         return unchanged(snapshot)
-    payment = changed(
-        moved(snapshot.payment, Happening.ACTION_ASKED, context.now),
+    payment = moved(
+        snapshot.payment,
+        Happening.ACTION_ASKED,
+        context.now,
         gateway_reference=asked.gateway_reference,
         next_action=asked.next_action,
         open_unknown=0,
     )
     told = changed(
-        _told(attempt, AttemptStatus.REQUIRES_ACTION, context),
+        attempt,
+        status=AttemptStatus.REQUIRES_ACTION,
+        note=None,
+        updated_at=context.now,
         gateway_reference=asked.gateway_reference,
     )
     return Changes(

@@ -148,8 +148,11 @@ def unchanged(snapshot: Snapshot) -> Changes:
     return Changes(payment=snapshot.payment, action="", note={})
 
 
-def moved(payment: Payment, happening: Happening, now: datetime) -> Payment:
-    """Return the payment after a happening; raises Refused(illegal_transition)."""
+def moved(payment: Payment, happening: Happening, now: datetime, **fields: Any) -> Payment:
+    """Return the payment after a happening, with `fields` changed as well.
+
+    Raises Refused(illegal_transition).
+    """
     try:
         status = PAYMENTS.next(payment.status, happening)
     except IllegalTransition:
@@ -158,7 +161,7 @@ def moved(payment: Payment, happening: Happening, now: datetime) -> Payment:
             f"A payment in status {payment.status.value} does not allow this.",
             extra={"payment_id": payment.id},
         ) from None
-    return changed(payment, status=status, version=payment.version + 1, updated_at=now)
+    return changed(payment, status=status, version=payment.version + 1, updated_at=now, **fields)
 
 
 def touched(payment: Payment, now: datetime) -> Payment:

@@ -24,7 +24,6 @@ from rizzpay.idempotency.model import (
     Answer,
     Claim,
     InProgress,
-    KeyTaken,
     Mismatch,
     Replay,
     Won,
@@ -169,7 +168,9 @@ class Writer:
                 return self._transact(writes, hopeful=hopeful)
             except Severed:
                 continue
-            except KeyTaken:
+            except Exception as error:
+                if not (hopeful and (isinstance(error, _Hopeless) or idempotency.is_taken(error))):
+                    raise
                 hopeful = False
         return self._transact(writes, hopeful=False)
 
@@ -199,7 +200,7 @@ class Writer:
         """Give the keys of what was refused back; whoever only hoped for one has to make sure."""
         claims = [item.write.claim for item in refused if item.write.claim is not None]
         if hopeful and claims:
-            raise KeyTaken
+            raise _Hopeless
         idempotency.release(conn, claims)
         audit.append(conn, [_refusal(item) for item in refused if _illegal(item.outcome)])
 
@@ -320,6 +321,10 @@ def _keys_look_new(writes: Sequence[Write]) -> bool:
     claiming = [write for write in writes if write.claim is not None]
     keys = {(write.tenant, write.claim.key) for write in claiming if write.claim is not None}
     return all(write.begins for write in claiming) and len(keys) == len(claiming)
+
+
+class _Hopeless(Exception):
+    """Something of a hopeful set was refused; its keys have to be looked at first."""
 
 
 class _KeyInUse(Refused):
