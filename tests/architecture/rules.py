@@ -145,7 +145,7 @@ def stores_are_private(source: Source) -> Findings:
         return
     for module, line in _imports(source):
         owner, dot, name = module.rpartition(".")
-        if dot and name == "store" and not source.module.startswith(owner + "."):
+        if dot and name == "store" and not f"{source.module}.".startswith(f"{owner}."):
             yield f"line {line}: {module} belongs to {owner}"
 
 
