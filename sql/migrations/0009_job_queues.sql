@@ -1,6 +1,6 @@
 -- 0009 job_queues
--- why:   each kind of job is a queue of its own, so that what waits for a slow receiver never stands
---        in front of money; room for a lease in a job's own page; vacuum while it is small
+-- why:   each kind of job is a queue of its own, so that what waits for a slow receiver never
+--        stands in front of money; room for a lease in a job's own page; vacuum while it is small
 -- locks: SHARE on jobs while the index is built, then ACCESS EXCLUSIVE to drop the old one
 -- time:  about 1 s for a million jobs that wait; there are as many as payments of a quarter hour
 -- proof: sql/checks/0009_job_queues.sql
