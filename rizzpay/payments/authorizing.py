@@ -1,7 +1,7 @@
 """Decisions about asking for the money: begin, conclude, expire; with late authorisation."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from rizzpay.core.money import Money
 from rizzpay.core.values import changed
@@ -358,13 +358,9 @@ def _action_required(
         note={"attempt": attempt.id, "type": asked.next_action.get("type")},
         attempts=(told,),
         said=(Said("payment.requires_action"),),
-        later=(Later(EXPIRE_PAYMENT, payment.id, _expiry(payment, context.now)),),
+        later=(Later(EXPIRE_PAYMENT, payment.id, payment.expires_at or context.now),),
         not_any_more=((RESOLVE_ATTEMPT, attempt.id),),
     )
-
-
-def _expiry(payment: Payment, now: datetime) -> datetime:
-    return payment.expires_at or now
 
 
 def _taken_up(snapshot: Snapshot, attempt: Attempt, taken: Processing, context: Context) -> Changes:

@@ -14,16 +14,14 @@ from rizzpay.config import PaymentSettings
 from rizzpay.core import clock, ids
 from rizzpay.core.errors import Refused
 from rizzpay.core.tenant import Tenant
-from rizzpay.gateways import routing
 from rizzpay.idempotency.model import Answer, Claim
 from rizzpay.infra.database import Database
 from rizzpay.infra.envelope import Envelope
-from rizzpay.ledger.model import MERCHANT_PENDING
 from rizzpay.merchants.model import Caller
 from rizzpay.payments import authorizing, capturing, refunding, store
-from rizzpay.payments.asking import Asker, expiry
+from rizzpay.payments.asking import Asker
+from rizzpay.payments.beginning import new_payment
 from rizzpay.payments.model import Changes, Context, Snapshot
-from rizzpay.payments.states import Status
 from rizzpay.payments.types import (
     Attempt,
     CreateCapture,
@@ -101,9 +99,8 @@ class Payments:
     ) -> Served:
         """Ask a gateway for the money. Raises Refused before anything is written or sent."""
         risk.assess(caller.merchant, command.method, command.money)
-        now = clock.now()
-        payment = self._new_payment(caller, command, claim.object_id, now)
-        attempt_id = ids.new_id("attempt", now)
+        payment = new_payment(self.parts.asker, self.parts.settings, caller, command, claim)
+        attempt_id = ids.new_id("attempt", claim.created_at)
         beginning = authorizing.Beginning(payment, attempt_id, command.payer)
         invited = self.parts.asker.invite(payment, attempt_id, command)
         if invited is not None:
@@ -292,58 +289,6 @@ class Payments:
         """Return refunds, newest first."""
         with self.parts.database.transaction(tenant) as conn:
             return store.page_refunds(conn, tenant, payment_id, store.Page(limit, after))
-
-    def _new_payment(
-        self, caller: Caller, command: CreatePayment, payment_id: str, now: datetime
-    ) -> Payment:
-        routes = routing.choose(
-            self.parts.asker.gateways.routes,
-            command.method_view["type"],
-            command.money.currency,
-            caller.tenant.livemode,
-            command.capture_method,
-        )
-        if isinstance(routes, routing.NoRoute):
-            raise Refused("method_not_supported", routes.reason, param="method")
-        merchant = caller.merchant
-        return Payment(
-            id=payment_id,
-            tenant=caller.tenant,
-            status=Status.PROCESSING,
-            money=command.money,
-            amount_authorized=0,
-            amount_captured=0,
-            amount_capture_pending=0,
-            amount_refunded=0,
-            amount_refund_pending=0,
-            capture_method=command.capture_method,
-            method=command.method_view,
-            reference=command.reference,
-            description=command.description,
-            metadata=command.metadata,
-            return_url=command.return_url,
-            payer_id=command.payer.id if command.payer else None,
-            gateway=routes[0].gateway,
-            gateway_reference=None,
-            rrn=None,
-            next_action=None,
-            failure=None,
-            cancellation_reason=None,
-            late=False,
-            funds=MERCHANT_PENDING,
-            hold_transfer_id=None,
-            hold_amount=0,
-            closing_attempt_id=None,
-            fee_basis_points=merchant.fee_basis_points,
-            gst_basis_points=merchant.gst_basis_points,
-            late_authorization=merchant.late_authorization,
-            open_unknown=0,
-            expires_at=expiry(command.method, self.parts.settings, now),
-            authorization_expires_at=None,
-            version=1,
-            created_at=now,
-            updated_at=now,
-        )
 
     def _operate(
         self,
