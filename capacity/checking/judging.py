@@ -216,7 +216,9 @@ def lines(verdict: Mapping[str, Any]) -> list[str]:
         )
     found.append(f"  bottleneck: {verdict['bottleneck']}")
     each = sorted(verdict["us_each"].items(), key=lambda item: -item[1])
-    found.append("  CPU of a payment: " + ", ".join(f"{name} {us:.0f} µs" for name, us in each))
+    found.append(
+        "  CPU of a payment: " + ", ".join(f"{name} {us:.0f} µs" for name, us in each if us)
+    )
     found += [_fit_line(verdict["fit"]), _fit_line(verdict["worker_fit"])]
     found += [
         f"  {one['cores']} cores: {one['low']:,.0f} to {one['high']:,.0f}/s ({one['basis']})"

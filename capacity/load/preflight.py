@@ -5,6 +5,7 @@ import resource
 import psycopg
 
 from capacity.errors import Unfit, Unreachable
+from capacity.load import store
 
 # synchronous_commit: `local` and `remote_write` answer before a standby has it on disk.
 WANTED = {
@@ -13,17 +14,6 @@ WANTED = {
     "synchronous_commit": ("on", "remote_apply"),
 }
 SHOWN = ("server_version", "shared_buffers", "max_wal_size", "wal_sync_method", "data_checksums")
-SETTINGS = """
-SELECT name, setting FROM pg_settings WHERE name = ANY (%(names)s)
-"""
-# What a role or a database sets for itself, which is what the service's connections have.
-OVERRIDES = """
-SELECT coalesce(r.rolname, 'all roles'), setting
-FROM pg_db_role_setting s
-LEFT JOIN pg_roles r ON r.oid = s.setrole
-CROSS JOIN LATERAL unnest(s.setconfig) AS setting
-WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-"""
 SPARE_FILES = 64  # what we need beside the connections
 
 
@@ -39,11 +29,11 @@ def connect(conninfo: str) -> psycopg.Connection:
 def durable(conn: psycopg.Connection) -> dict[str, str]:
     """Return the settings that durability rests on; raises Unfit when it is switched off."""
     values = {"names": [*WANTED, *SHOWN]}
-    found = {str(row[0]): str(row[1]) for row in conn.execute(SETTINGS, values)}
+    found = {str(row[0]): str(row[1]) for row in conn.execute(store.SETTINGS, values)}
     for name, good in WANTED.items():
         if found[name] not in good:
             raise Unfit(f"database not durable: {name} is {found[name]}; a payment could be lost")
-    for role, setting in conn.execute(OVERRIDES):
+    for role, setting in conn.execute(store.OVERRIDES):
         name, _, value = str(setting).partition("=")
         if name in WANTED and value not in WANTED[name]:
             raise Unfit(f"database not durable: {name} is {value} for {role}")

@@ -4,6 +4,7 @@ It reads with the worker's role, which sees all merchants, and changes nothing.
 """
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from typing import Any
 import psycopg
 
 from capacity.installation import Shop
+from capacity.load import store
 from capacity.load.figures import Proof
 from capacity.load.mixes import Acknowledged, Wording
 
@@ -19,90 +21,6 @@ CHUNK = 5_000
 TAIL = 256  # callbacks are applied about in order, so the last ones tell when all are
 NO_PROGRESS_S = 20.0
 EXAMPLES = 3  # shown of each fault
-
-NOW = "SELECT clock_timestamp()"
-SIZE = "SELECT reltuples::bigint FROM pg_class WHERE oid = 'rizzpay.payments'::regclass"
-# One row for each acknowledgement that is not as it should be. A payment's id is its table's key,
-# so "once" means: its idempotency key has one claim, and that claim has made this payment.
-WRONG = """
-SELECT said.payment, p.id IS NOT NULL, c.object_id
-FROM unnest(%(merchants)s::text[], %(keys)s::text[], %(payments)s::text[])
-     AS said (merchant, key, payment)
-LEFT JOIN rizzpay.payments p ON p.id = said.payment AND p.merchant_id = said.merchant
-LEFT JOIN rizzpay.idempotency_claims c
-     ON c.merchant_id = said.merchant AND NOT c.livemode AND c.key = said.key
-WHERE p.id IS NULL OR c.object_id IS DISTINCT FROM said.payment
-"""
-NOT_CAPTURED = """
-SELECT said.payment, p.status
-FROM unnest(%(payments)s::text[]) AS said (payment)
-LEFT JOIN rizzpay.payments p ON p.id = said.payment
-WHERE p.status IS DISTINCT FROM 'captured'
-"""
-# Exactly one posting of the payer's money for each capture.
-CAPTURES = """
-SELECT said.payment, count(t.id)
-FROM unnest(%(payments)s::text[]) AS said (payment)
-LEFT JOIN rizzpay.ledger_transfers t
-     ON t.payment_id = said.payment AND t.debit LIKE 'gateway:%%' AND t.phase IN ('posted', 'post')
-GROUP BY said.payment HAVING count(t.id) <> 1
-"""
-NOT_REFUNDED = """
-SELECT said.payment, count(r.id)
-FROM unnest(%(payments)s::text[]) AS said (payment)
-LEFT JOIN rizzpay.refunds r ON r.payment_id = said.payment
-GROUP BY said.payment HAVING count(r.id) <> 1
-"""
-# In the time of the run: payments of these merchants, claims that made a payment (whoever sent
-# them, there is one for each), and how many of these claims are of this run.
-WRITTEN = """
-SELECT (SELECT count(*) FROM rizzpay.payments p
-        WHERE p.merchant_id = ANY (%(merchants)s) AND NOT p.livemode
-          AND p.created_at BETWEEN %(since)s AND %(until)s),
-       count(*), count(*) FILTER (WHERE starts_with(c.key, %(run)s))
-FROM rizzpay.idempotency_claims c
-WHERE c.merchant_id = ANY (%(merchants)s) AND NOT c.livemode
-  AND c.created_at BETWEEN %(since)s AND %(until)s AND starts_with(c.object_id, 'pay_')
-"""
-# A pending transfer counts until it is resolved, a post or void resolves it, posted counts.
-BOOKS = """
-WITH moves AS (
-    SELECT t.merchant_id, t.livemode, t.currency, t.debit, t.credit,
-           CASE WHEN t.phase IN ('posted', 'post') THEN t.amount ELSE 0 END AS posted,
-           CASE WHEN t.phase = 'pending' AND NOT EXISTS (
-                    SELECT FROM rizzpay.ledger_transfers r WHERE r.pending_id = t.id)
-                THEN t.amount ELSE 0 END AS pending
-    FROM rizzpay.ledger_transfers t
-    WHERE t.merchant_id = ANY (%(merchants)s)
-), sums AS (
-    SELECT merchant_id, livemode, currency, name,
-           sum(debits) AS debits, sum(credits) AS credits,
-           sum(debits_pending) AS debits_pending, sum(credits_pending) AS credits_pending
-    FROM (
-        SELECT merchant_id, livemode, currency, debit AS name, posted AS debits, 0 AS credits,
-               pending AS debits_pending, 0 AS credits_pending FROM moves
-        UNION ALL
-        SELECT merchant_id, livemode, currency, credit, 0, posted, 0, pending FROM moves
-    ) AS sides
-    GROUP BY merchant_id, livemode, currency, name
-)
-SELECT coalesce(a.merchant_id, s.merchant_id), coalesce(a.name, s.name)
-FROM (SELECT * FROM rizzpay.ledger_accounts WHERE merchant_id = ANY (%(merchants)s)) a
-FULL JOIN sums s USING (merchant_id, livemode, currency, name)
-WHERE (coalesce(a.debits_posted, 0), coalesce(a.credits_posted, 0),
-       coalesce(a.debits_pending, 0), coalesce(a.credits_pending, 0))
-   IS DISTINCT FROM
-      (coalesce(s.debits, 0), coalesce(s.credits, 0),
-       coalesce(s.debits_pending, 0), coalesce(s.credits_pending, 0))
-"""
-BALANCE = """
-SELECT currency, sum(debits_posted), sum(credits_posted), sum(debits_pending),
-       sum(credits_pending)
-FROM rizzpay.ledger_accounts
-WHERE merchant_id = ANY (%(merchants)s)
-GROUP BY currency
-HAVING sum(debits_posted) <> sum(credits_posted) OR sum(debits_pending) <> sum(credits_pending)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +42,16 @@ class Case:
 
 def clock(conn: psycopg.Connection) -> datetime:
     """Return the database's clock."""
-    row = conn.execute(NOW).fetchone()
+    row = conn.execute(store.NOW).fetchone()
     if row is None:  # SELECT of an expression has one row
-        raise RuntimeError(NOW)
+        raise RuntimeError(store.NOW)
     found: datetime = row[0]
     return found
 
 
 def about_how_many(conn: psycopg.Connection) -> int:
     """Return how many payments there are, as PostgreSQL last estimated it."""
-    row = conn.execute(SIZE).fetchone()
+    row = conn.execute(store.SIZE).fetchone()
     return max(0, int(row[0])) if row else 0
 
 
@@ -147,7 +65,7 @@ def settle(conn: psycopg.Connection, captures: Sequence[bytes]) -> float:
     tail = [payment.decode() for payment in captures[-TAIL:]]
     spread = [payment.decode() for payment in captures[:: max(1, len(captures) // TAIL)]]
     while tail:
-        rows = conn.execute(NOT_CAPTURED, {"payments": tail + spread}).fetchall()
+        rows = conn.execute(store.NOT_CAPTURED, {"payments": tail + spread}).fetchall()
         if not rows:
             break
         if len(rows) != left:
@@ -162,18 +80,18 @@ def prove(conn: psycopg.Connection, case: Case) -> Proof:
     """Compare what was acknowledged with what is there."""
     told = case.acknowledged
     faults: list[str] = []
-    wrong = _all(conn, WRONG, _claims(case))
+    wrong = _all(conn, store.WRONG, _claims(case))
     missing = [row[0] for row in wrong if not row[1]]
     strange = [row[0] for row in wrong if row[1]]
     _fault(faults, missing, "acknowledged payments are not in the database")
     _fault(faults, strange, "acknowledged payments are not what their idempotency key made")
     ids = [payment for _, _, payment in told.payments]
     _fault(faults, _twice(ids), "payment ids were acknowledged more than once")
-    open_ = [row[0] for row in _all(conn, NOT_CAPTURED, _payments(told.captures))]
+    open_ = [row[0] for row in _all(conn, store.NOT_CAPTURED, _payments(told.captures))]
     _fault(faults, open_, "payments whose callback was acknowledged are not captured")
-    uneven = [row[0] for row in _all(conn, CAPTURES, _payments(told.captures))]
+    uneven = [row[0] for row in _all(conn, store.CAPTURES, _payments(told.captures))]
     _fault(faults, uneven, "captured payments do not have exactly one posting of the payer's money")
-    refunds = [row[0] for row in _all(conn, NOT_REFUNDED, _payments(told.refunds))]
+    refunds = [row[0] for row in _all(conn, store.NOT_REFUNDED, _payments(told.refunds))]
     _fault(faults, refunds, "payments do not have exactly the one refund that was acknowledged")
     payments, claims, written = _count(conn, case)
     if payments != claims:
@@ -200,8 +118,8 @@ def books(conn: psycopg.Connection, merchants: Sequence[str]) -> list[str]:
     """Return what is wrong with the books of these merchants: accounts, and sums by currency."""
     found: list[str] = []
     values = {"merchants": list(merchants)}
-    rows = conn.execute(BOOKS, values).fetchall()  # each of the two sees one moment
-    uneven = conn.execute(BALANCE, values).fetchall()
+    rows = conn.execute(store.BOOKS, values).fetchall()  # each of the two sees one moment
+    uneven = conn.execute(store.BALANCE, values).fetchall()
     _fault(found, [f"{row[0]} {row[1]}" for row in rows], "accounts differ from their transfers")
     _fault(found, [str(row[0]) for row in uneven], "currencies do not balance")
     return found
@@ -239,13 +157,12 @@ def _count(conn: psycopg.Connection, case: Case) -> tuple[int, int, int]:
         "until": case.until,
         "run": case.wording.run,
     }
-    row = conn.execute(WRITTEN, values).fetchone()
+    row = conn.execute(store.WRITTEN, values).fetchone()
     return (int(row[0]), int(row[1]), int(row[2])) if row else (0, 0, 0)
 
 
 def _twice(ids: Sequence[bytes]) -> list[str]:
-    seen: set[bytes] = set()
-    return [one.decode() for one in ids if one in seen or seen.add(one)]  # type: ignore[func-returns-value]
+    return [one.decode() for one, count in Counter(ids).items() if count > 1]
 
 
 def _fault(faults: list[str], examples: Sequence[str], what: str) -> None:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from capacity import processes, service
+from capacity import processes
 from capacity.errors import CapacityError, Unreachable, WrongUse
 from capacity.installation import Installation, Shop
-from capacity.load import figures, merchants, preflight, proof
+from capacity.load import figures, merchants, preflight, proof, service
 from capacity.load.engine import Engine, Seen, Tick
 from capacity.load.figures import Generator, Proof, Run
 from capacity.load.line import Dialler

@@ -44,7 +44,8 @@ def name_of(run: Document) -> str:
     """Return what tells a run from others."""
     if run["loop"] == "open":
         return f"{run['mix']} at {run['wanted_per_s']:g}/s"
-    return f"{run['mix']}, {run['connections']} connections"
+    many = "" if run["connections"] == 1 else "s"
+    return f"{run['mix']}, {run['connections']} connection{many}"
 
 
 def throughput(runs: Sequence[tuple[str, Document]]) -> str:
@@ -56,7 +57,7 @@ def throughput(runs: Sequence[tuple[str, Document]]) -> str:
                 (run["per_second"], cut)
                 for name, run in runs
                 if run["mix"] == "create" and run["loop"] == loop
-                if not name.startswith(PARTS["group_off"])
+                if not name.startswith((PARTS["group_off"], PARTS["lone"]))
                 if (cut := _cut(run, share))
             )
             if points:

@@ -23,13 +23,13 @@ p{margin:.4rem 0}.soft{color:var(--soft)}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{padding:.35rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-th:first-child,td:first-child{text-align:left;white-space:normal}
+th:first-child,td:first-child{text-align:left;white-space:normal;min-width:11rem}
 th{color:var(--soft);font-weight:600}
 .good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}
 .card{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.8rem 1rem;
 margin:.8rem 0}
-svg{display:block;width:100%;height:auto;background:var(--card);border:1px solid var(--line);
-border-radius:8px}
+svg{display:block;width:100%;min-width:34rem;height:auto;background:var(--card);
+border:1px solid var(--line);border-radius:8px}
 svg text{fill:var(--fg);font:12px system-ui,sans-serif}svg .tick{fill:var(--soft)}
 svg .axis{font-size:13px}svg .grid{stroke:var(--line);stroke-width:1}
 svg .line{fill:none;stroke-width:2}svg .band{opacity:.18}
@@ -68,7 +68,8 @@ def page(documents: Sequence[Mapping[str, Any]], title: str) -> str:
     }
     for head, drawing in drawn.items():
         if drawing:
-            parts.append(f"<h2>{head}</h2><p class=soft>{CHARTS[head]}</p>{drawing}")
+            parts.append(f"<h2>{head}</h2><p class=soft>{CHARTS[head]}</p>")
+            parts.append(f"<div class=scroll>{drawing}</div>")
     if runs:
         parts.append(_runs(runs))
     body = "\n".join(part for part in parts if part)
@@ -120,8 +121,8 @@ def _bench(document: Mapping[str, Any]) -> str:
         look = "bad" if verdict == "MISSED" else "good"
         rows.append(
             f"<tr><td>{escape(figure.name)}<td>{sign} {figure.bar:g} {figure.unit}"
-            f"<td>{sign} {figure.goal:g} {figure.unit}<td>{one['median']:.2f}"
-            f"<td>{one['min']:.2f} … {one['max']:.2f}<td class={look}>{verdict}</tr>"
+            f"<td>{sign} {figure.goal:g} {figure.unit}<td>{one['median']:,.2f}"
+            f"<td>{one['min']:,.2f} … {one['max']:,.2f}<td class={look}>{verdict}</tr>"
         )
     head = "<tr><th>figure<th>bar<th>goal<th>median<th>min … max<th>verdict</tr>"
     notes = "".join(f'<p class="bad">{escape(one)}</p>' for one in document["reasons"])

@@ -64,7 +64,10 @@ def fit(points: Sequence[Point], wanted: float | None = None, seed: int = 1) -> 
     levels = {n for n, x in points if n > 0 and x > 0}
     if len(levels) < LEVELS_MIN:
         return Fit(
-            None, (), 0.0, f"not identifiable: {len(levels)} different levels, {LEVELS_MIN} needed"
+            None,
+            (),
+            0.0,
+            f"not identifiable: measured at {len(levels)} levels, and {LEVELS_MIN} are needed",
         )
     usable = [(n, x) for n, x in points if n > 0 and x > 0]
     law = solve(usable)

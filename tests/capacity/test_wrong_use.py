@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from capacity.__main__ import main
 from capacity.errors import Unfit
-from capacity.load import preflight
+from capacity.load import preflight, store
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_role_that_commits_without_waiting_is_refused(cluster):
         assert wanted["fsync"] == ("on",)
         conn.execute("ALTER ROLE rizzpay_app SET synchronous_commit = 'off'")
         try:
-            found = [str(row[1]) for row in conn.execute(preflight.OVERRIDES)]
+            found = [str(row[1]) for row in conn.execute(store.OVERRIDES)]
         finally:
             conn.execute("ALTER ROLE rizzpay_app RESET synchronous_commit")
     assert "synchronous_commit=off" in found

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import psycopg
 
 from capacity.errors import Unreachable
+from capacity.load import store
 from capacity.load.line import Dialler
 
 OK = 200
@@ -26,28 +27,17 @@ COUNTERS = {
     "rizzpay_hub_stall_seconds_count": "stalls",
 }
 WAITING = "rizzpay_database_pool"
-DATABASE = """
-SELECT d.xact_commit, d.xact_rollback, w.wal_bytes, w.wal_fpi
-FROM pg_stat_database d CROSS JOIN pg_stat_wal w
-WHERE d.datname = current_database()
-"""
-# Flushes of the log and their time; the time is 0 unless track_wal_io_timing is on. Before
-# PostgreSQL 18 they stand in pg_stat_wal.
-FLUSHES_18 = """
-SELECT coalesce(sum(fsyncs), 0), coalesce(sum(fsync_time), 0) FROM pg_stat_io WHERE object = 'wal'
-"""
-FLUSHES = "SELECT wal_sync, wal_sync_time FROM pg_stat_wal"
 VERSION_WITH_IO = 180_000
 
 
 def read(dialler: Dialler, conn: psycopg.Connection) -> dict[str, float]:
     """Return the figures of now."""
     found = _metrics(dialler)
-    row = conn.execute(DATABASE).fetchone()
+    row = conn.execute(store.WRITING).fetchone()
     names = ("commits", "rollbacks", "wal_bytes", "full_pages")
     found |= {name: float(value) for name, value in zip(names, row or (), strict=False)}
     newer = conn.info.server_version >= VERSION_WITH_IO
-    flushed = conn.execute(FLUSHES_18 if newer else FLUSHES).fetchone()
+    flushed = conn.execute(store.FLUSHES_18 if newer else store.FLUSHES).fetchone()
     if flushed:
         found["flushes"], found["flush_ms"] = float(flushed[0]), float(flushed[1])
     return found
