@@ -17,6 +17,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, LiteralString
 
+import msgspec
 import psycopg
 from gevent.lock import BoundedSemaphore
 from psycopg.conninfo import make_conninfo
@@ -24,6 +25,7 @@ from psycopg.errors import DeadlockDetected, Diagnostic, SerializationFailure
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGconn
 from psycopg.rows import TupleRow
+from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from rizzpay.config import DatabaseSettings, read_secret
@@ -56,6 +58,7 @@ class Connection(psycopg.Connection[TupleRow]):
         self.outgoing = Pipeline(self)
         self.add_notice_handler(self._note)
         arrays.register(self)
+        set_json_loads(msgspec.json.decode, self)
 
     def send(self, query: LiteralString, values: Values = NO_VALUES) -> Sent:
         """Run a statement: in a pipelined transaction without waiting for what it does.
