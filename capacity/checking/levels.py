@@ -19,14 +19,14 @@ from capacity.load.running import Session, Wish
 BACKEND = "api"
 NAME_FIELD = 3  # of `show servers state`
 CONNECTIONS = 64
-OPEN_CONNECTIONS = 256
 Say = Callable[[str], None]
 
 
 def measure(session: Session, goal: Goal, mix: str, levels: Sequence[int], say: Say) -> Measured:
     """Run everything; each step says what it found."""
     say(f"{mix}, open loop at {goal.wanted:g}/s")
-    wish = Wish(mix=mix, rate=goal.wanted, connections=OPEN_CONNECTIONS, seconds=goal.seconds)
+    connections = running.connections_for(goal.wanted)
+    wish = Wish(mix=mix, rate=goal.wanted, connections=connections, seconds=goal.seconds)
     at_target = running.run(session, wish)
     if at_target.interrupted:
         raise KeyboardInterrupt

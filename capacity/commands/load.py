@@ -16,8 +16,6 @@ from capacity.load.figures import Run
 from capacity.load.mixes import NAMES
 from capacity.load.running import Session, Wish
 
-OPEN_CONNECTIONS = 256
-
 
 @click.command("load")
 @click.option(
@@ -41,8 +39,7 @@ OPEN_CONNECTIONS = 256
 @click.option(
     "--connections",
     type=click.IntRange(1, 20_000),
-    help=f"Without --rate: closed loop, so many at once. With it: at most so many "
-    f"[{OPEN_CONNECTIONS}].",
+    help="Without --rate: closed loop, so many at once. With it: at most so many [by the rate].",
 )
 @click.option("--mix", type=click.Choice(NAMES), default="create", show_default=True)
 @click.option("--seconds", type=click.FloatRange(0.5, 86_400), default=10.0, show_default=True)
@@ -79,17 +76,18 @@ def command(credentials: Path, config: Path, file: Path | None, **asked: Any) ->
     wish = Wish(
         mix=asked["mix"],
         rate=asked["rate"],
-        connections=asked["connections"] or OPEN_CONNECTIONS,
+        connections=asked["connections"] or running.connections_for(asked["rate"]),
         seconds=asked["seconds"],
         merchants=asked["merchants"],
         zipf=asked["zipf"],
     )
     session = Session.open(found)
     try:
-        done = running.run(session, wish, progress)
+        done = running.run(session, wish, progress if sys.stderr.isatty() else None)
     finally:
         session.close()
-    sys.stderr.write("\n")
+    if sys.stderr.isatty():
+        sys.stderr.write("\n")
     show(done)
     if file is not None:
         file.write_text(json.dumps(asdict(done), indent=1) + "\n")

@@ -67,6 +67,7 @@ class Engine:
         self._closed_loop = False
         self._in_flight = 0
         self._in_a_row = 0
+        self._asleep = 0  # connections that the service closed while nothing was under way
         self.lost = 0  # requests without an answer, those of the warm-up too
         self._window_end = 0.0
         self._tick_at = 0.0
@@ -155,6 +156,9 @@ class Engine:
 
     def _arrive(self, due: float, moment: float) -> None:
         self.seen.offered += 1
+        if not self._idle and self._asleep:
+            self._asleep -= 1
+            self._idle.append(self._dial())
         if self._idle:
             self.seen.lateness.append(moment - due)
             self._start(self._idle.popleft(), due)
@@ -248,18 +252,23 @@ class Engine:
         return line
 
     def _replace(self, line: Line, why: str) -> None:
-        """Count a connection that broke, what was under way on it as unanswered; open another."""
+        """Count a connection that broke, what was under way on it as unanswered; open another.
+
+        One that nothing was under way on has only been idle for too long: it is opened again when
+        it is needed.
+        """
         self._epoll.unregister(line.fd)
         del self._lines[line.fd]
         line.close()
+        self.seen.broken[why] = self.seen.broken.get(why, 0) + 1
         if line in self._idle:
             self._idle.remove(line)
-        else:
-            self._in_flight -= 1
-            self.seen.unanswered += 1
-            self.lost += 1
-            self.seen.bad[line.step].append(now_s() - line.intended)
-        self.seen.broken[why] = self.seen.broken.get(why, 0) + 1
+            self._asleep += 1
+            return
+        self._in_flight -= 1
+        self.seen.unanswered += 1
+        self.lost += 1
+        self.seen.bad[line.step].append(now_s() - line.intended)
         self._in_a_row += 1
         if self._in_a_row > BROKEN_MAX:
             raise Unreachable(f"{BROKEN_MAX} connections broke in a row: {why}")

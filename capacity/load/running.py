@@ -21,6 +21,10 @@ CPU_SHARE_MAX = 0.9  # of a core: above it the generator measures itself
 LATE_MAX_MS = 10.0  # an arrival that we notice later than this is our fault,
 LATE_SHARE_MAX = 0.05  # and so many of them make it no result
 PATIENCE_S = 5.0  # for answers after the last request
+# Open loop: so many connections that they are never the limit, and so few that none of them is idle
+# for the five seconds after which HAProxy closes it.
+OPEN_CONNECTIONS = (8, 256)
+CONNECTIONS_A_RATE = 0.25
 READABLE = 500  # payments made for the mix `read`, of each merchant that has a turn
 
 
@@ -37,6 +41,12 @@ class Wish:
     zipf: float = 1.1
     proves: bool = True
     own_merchant: bool = True  # the one of the credentials is the first
+
+
+def connections_for(rate: float) -> int:
+    """Return how many connections an open loop of this rate gets when nobody says it."""
+    fewest, most = OPEN_CONNECTIONS
+    return min(most, max(fewest, round(rate * CONNECTIONS_A_RATE)))
 
 
 @dataclass(slots=True)

@@ -46,7 +46,9 @@ RUN = Run(
     result=True,
     reasons=[],
 )  # fmt: skip
-OPEN = replace(RUN, loop="open", wanted_per_s=3000.0, per_second=3000.0, connections=256)
+OPEN = replace(
+    RUN, loop="open", wanted_per_s=3000.0, per_second=3000.0, offered=60_000, connections=256
+)
 GROW = {"payments": 5_000_000, "tables": [{"name": "payments", "rows": 1, "total_bytes": 10**9}]}
 
 

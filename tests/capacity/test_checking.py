@@ -22,7 +22,7 @@ def test_a_box_that_answers_in_time_passes_with_its_head_room():
 @pytest.mark.parametrize(
     ("at_target", "said"),
     [
-        (replace(OPEN, per_second=2500.0), "2,500 of 3,000"),
+        (replace(OPEN, unsent=900, unanswered=100), "1,000 of 60,000 requests"),
         (replace(OPEN, result=False, reasons=["the proof failed"]), "the proof failed"),
         (replace(OPEN, interrupted=True), "interrupted"),
     ],

@@ -7,6 +7,7 @@ from capacity.installation import Shop
 from capacity.load import figures, merchants
 from capacity.load.engine import Engine
 from capacity.load.mixes import Create, Wording
+from capacity.load.running import connections_for
 from tests.capacity.tls_server import TlsServer
 
 SHOPS = [Shop("mer_1", "key_1", "made-for-this-test"), Shop("mer_2", "key_2", "made-too")]
@@ -128,3 +129,8 @@ def test_the_hottest_merchant_comes_most_often():
 @pytest.mark.parametrize(("share", "value"), [(50.0, 5), (90.0, 9), (99.0, 10), (10.0, 1)])
 def test_a_percentile_is_a_value_that_was_measured(share, value):
     assert figures.at(list(range(1, 11)), share) == value
+
+
+@pytest.mark.parametrize(("rate", "count"), [(1, 8), (100, 25), (3000, 256)])
+def test_an_open_loop_has_connections_for_its_rate(rate, count):
+    assert connections_for(rate) == count

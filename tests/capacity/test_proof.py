@@ -3,6 +3,10 @@
 Each damage is done by the superuser in a transaction that is rolled back.
 """
 
+import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -135,3 +139,26 @@ def test_a_capture_that_did_not_happen_is_found(session, case):
 
 def test_the_real_database_is_durable(session):
     assert preflight.durable(session.conn)["synchronous_commit"] == "on"
+
+
+def test_ctrl_c_ends_a_run_with_a_report_of_its_part(appliance, tmp_path):
+    data, file = appliance.data, tmp_path / "run.json"
+    load = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "capacity", "load", "--rate", "10", "--seconds", "60"),
+            *("--credentials", data / "credentials.json", "--config", data / "rizzpay.toml"),
+            *("--json", file),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        load.wait(6)
+    load.send_signal(signal.SIGINT)
+    said, _ = load.communicate(timeout=40)
+    assert "interrupted: a part of the run" in said
+    assert "the books balance" in said
+    found = json.loads(file.read_text())
+    assert found["interrupted"]
+    assert 0 < found["proof"]["acknowledged"] == found["proof"]["found"]
