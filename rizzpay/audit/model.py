@@ -13,9 +13,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from rizzpay.core.money import AMOUNT_MAX
 from rizzpay.core.tenant import Tenant
+from rizzpay.core.values import value
 
 GENESIS = bytes(32)  # what stands before the first link
 HASH_BYTES = 32
@@ -26,8 +28,8 @@ _DECODER = msgspec.json.Decoder()
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+@value
+class Entry(Struct, frozen=True, gc=False):
     """Who did what to which object. `detail` holds no secret and no personal data."""
 
     at: datetime

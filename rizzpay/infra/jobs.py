@@ -8,14 +8,16 @@ stands in front of money. Everything here works on sets; rows are locked in orde
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from rizzpay.core.tenant import Tenant
+from rizzpay.core.values import value
 from rizzpay.infra import arrays
 from rizzpay.infra.database import Connection
 
@@ -100,14 +102,14 @@ WHERE due.count > 0
 """
 
 
-@dataclass(frozen=True, slots=True)
-class NewJob:
+@value
+class NewJob(Struct, frozen=True, gc=False):
     """Something to do at `run_at` or later; `key` is usually the id of the object."""
 
     kind: str
     key: str
     run_at: datetime
-    payload: dict[str, Any] = field(default_factory=dict)
+    payload: dict[str, Any] = {}
     tenant: Tenant | None = None
 
 

@@ -65,7 +65,10 @@ def keep(database: Database, now: datetime, settings: RetentionSettings) -> Kept
     Needs the role of the worker or the owner. A table whose lock is not free, or whose rest has
     no range of its own, is put off.
     """
-    adopted, added, dropped, put_off = [], [], [], []
+    adopted: list[str] = []
+    added: list[str] = []
+    dropped: list[str] = []
+    put_off: list[str] = []
     for parent in PARENTS:
         try:
             adopted += _adopt(database, parent)

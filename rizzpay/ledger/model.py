@@ -19,9 +19,12 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cache
 
+from msgspec import Struct
+
 from rizzpay.core.errors import RizzPayError
 from rizzpay.core.money import AMOUNT_MAX, EXPONENTS
 from rizzpay.core.tenant import Tenant
+from rizzpay.core.values import value
 
 MERCHANT_PENDING = "merchant_pending"  # captured, not yet settled to the merchant
 MERCHANT_AVAILABLE = "merchant_available"
@@ -90,8 +93,8 @@ class LedgerRefused(RizzPayError):
         self.transfer_id = transfer_id
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+@value
+class Transfer(Struct, frozen=True, gc=False):
     """One movement. `amount` in minor units; of a void it is the pending amount again."""
 
     id: str

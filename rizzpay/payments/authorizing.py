@@ -1,10 +1,12 @@
 """Decisions about asking for the money: begin, conclude, expire; with late authorisation."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from rizzpay.core.money import Money
-from rizzpay.core.values import changed
+from rizzpay.core.values import value
 from rizzpay.gateways.port import (
     Absent,
     ActionRequired,
@@ -43,8 +45,8 @@ NOT_RECEIVED = Declined("gateway_never_received_it", "retry_later", "absent")
 OVER = frozenset({Status.FAILED, Status.CANCELLED, Status.EXPIRED})
 
 
-@dataclass(frozen=True, slots=True)
-class Beginning:
+@value
+class Beginning(Struct, frozen=True, gc=False):
     """A payment that is about to be asked for."""
 
     payment: Payment
@@ -92,7 +94,7 @@ def begin_waiting(beginning: Beginning, asked: ActionRequired, context: Context)
     (attempt,) = begun.attempts
     snapshot = Snapshot(begun.payment, begun.attempts, ())
     waiting = _action_required(snapshot, attempt, asked, context)
-    return changed(
+    return replace(
         waiting,
         action=begun.action,
         note={**begun.note, **waiting.note},
@@ -120,7 +122,7 @@ def conclude(
         case Unknown():
             if attempt.status not in {AttemptStatus.CREATED, AttemptStatus.PROCESSING}:
                 return unchanged(snapshot)
-            lost = changed(moved(payment, Happening.LOST_SIGHT, context.now), open_unknown=1)
+            lost = replace(moved(payment, Happening.LOST_SIGHT, context.now), open_unknown=1)
             return Changes(
                 payment=lost,
                 action="payment.unknown",
@@ -143,7 +145,7 @@ def abandon(
     snapshot: Snapshot, happening: Happening, reason: str | None, context: Context
 ) -> Changes:
     """Cancel or expire a payment that no money was taken for yet."""
-    payment = changed(
+    payment = replace(
         moved(snapshot.payment, happening, context.now),
         cancellation_reason=reason,
         next_action=None,
@@ -180,7 +182,7 @@ def _as_decline(outcome: Declined | NotSent | Absent) -> Declined:
 def _told(
     attempt: Attempt, status: AttemptStatus, context: Context, note: str | None = None
 ) -> Attempt:
-    return changed(attempt, status=status, note=note, updated_at=context.now)
+    return replace(attempt, status=status, note=note, updated_at=context.now)
 
 
 def _approved(
@@ -195,7 +197,7 @@ def _approved(
         snapshot.payment.status is not Status.FAILED
         or snapshot.payment.late_authorization == "refund"
     )
-    payment = changed(
+    payment = replace(
         snapshot.payment,
         late=late,
         failure=None,
@@ -206,7 +208,7 @@ def _approved(
         amount_authorized=approved.money.minor,
         funds=ledger.SUSPENSE if forced and approved.captured else ledger.MERCHANT_PENDING,
     )
-    told = changed(
+    told = replace(
         attempt,
         status=AttemptStatus.APPROVED,
         note=None,
@@ -218,7 +220,7 @@ def _approved(
     taken = _captured_at_once if approved.captured else _held
     changes = taken(payment, context, forced=forced)
     later = tuple(Said("payment.late_authorized") for _ in range(late))
-    changes = changed(
+    changes = replace(
         changes,
         attempts=(told,),
         said=(*later, *changes.said),
@@ -255,7 +257,7 @@ def _held(payment: Payment, context: Context, *, forced: bool) -> Changes:
     ends = context.now + timedelta(seconds=context.clocks.authorization_expiry_s)
     if forced:
         ends = context.now  # nobody waits for it any more: release it at once
-    done = changed(
+    done = replace(
         moved(payment, Happening.AUTHORIZED, context.now),
         hold_transfer_id=hold.id,
         hold_amount=amount,
@@ -275,14 +277,14 @@ def _contradicted(
     snapshot: Snapshot, attempt: Attempt, approved: Approved, context: Context
 ) -> Changes:
     """The gateway took another amount or currency: keep the money apart, ask a person."""
-    payment = changed(
+    payment = replace(
         moved(snapshot.payment, Happening.CONTRADICTED, context.now),
         gateway_reference=approved.gateway_reference,
         rrn=approved.rrn,
         open_unknown=0,
         next_action=None,
     )
-    told = changed(
+    told = replace(
         _told(attempt, AttemptStatus.CONFLICTED, context, _difference(approved.money)),
         gateway_reference=approved.gateway_reference,
         rrn=approved.rrn,
@@ -315,7 +317,7 @@ def _declined(
         return unchanged(snapshot)
     status = AttemptStatus.NOT_SENT if declined is UNREACHABLE else AttemptStatus.DECLINED
     view = decline_view(declined)
-    payment = changed(
+    payment = replace(
         moved(snapshot.payment, Happening.DECLINED, context.now),
         failure=view,
         next_action=None,
@@ -326,7 +328,7 @@ def _declined(
         payment=payment,
         action="payment.failed",
         note={"attempt": attempt.id, "reason": declined.reason},
-        attempts=(changed(_told(attempt, status, context), decline=view),),
+        attempts=(replace(_told(attempt, status, context), decline=view),),
         said=(Said("payment.failed"),),
         not_any_more=((RESOLVE_ATTEMPT, attempt.id), (EXPIRE_PAYMENT, payment.id)),
     )
@@ -345,7 +347,7 @@ def _action_required(
         next_action=asked.next_action,
         open_unknown=0,
     )
-    told = changed(
+    told = replace(
         attempt,
         status=AttemptStatus.REQUIRES_ACTION,
         note=None,
@@ -366,11 +368,11 @@ def _action_required(
 def _taken_up(snapshot: Snapshot, attempt: Attempt, taken: Processing, context: Context) -> Changes:
     if attempt.status not in {AttemptStatus.CREATED, AttemptStatus.REQUIRES_ACTION}:
         return unchanged(snapshot)
-    told = changed(
+    told = replace(
         _told(attempt, AttemptStatus.PROCESSING, context),
         gateway_reference=taken.gateway_reference,
     )
-    payment = changed(
+    payment = replace(
         moved(snapshot.payment, Happening.TAKEN_UP, context.now),
         gateway_reference=taken.gateway_reference,
     )
@@ -389,7 +391,7 @@ def note_enquiry(snapshot: Snapshot, attempt_id: str, *, last: bool, context: Co
     attempt = snapshot.attempt(attempt_id)
     if attempt.status not in OPEN_ATTEMPT:
         return unchanged(snapshot)
-    counted = changed(attempt, enquiries=attempt.enquiries + 1, updated_at=context.now)
+    counted = replace(attempt, enquiries=attempt.enquiries + 1, updated_at=context.now)
     case = Case(context.id("case", 0), attempt.id, snapshot.payment.id, "unknown_outcome")
     return Changes(
         payment=touched(snapshot.payment, context.now),

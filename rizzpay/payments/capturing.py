@@ -4,8 +4,9 @@
 further captures while it is under way; if it is declined, the payment opens again.
 """
 
+from msgspec.structs import replace
+
 from rizzpay.core.errors import Refused
-from rizzpay.core.values import changed
 from rizzpay.gateways.port import (
     Absent,
     ActionRequired,
@@ -65,7 +66,7 @@ def begin_capture(
             extra={"payment_id": payment.id},
         )
     attempt = _attempt(payment, capture_id, AttemptKind.CAPTURE, amount, context)
-    reserved = changed(
+    reserved = replace(
         touched(payment, context.now),
         amount_capture_pending=payment.amount_capture_pending + amount,
         closing_attempt_id=capture_id if command.final else None,
@@ -85,7 +86,7 @@ def begin_cancel(snapshot: Snapshot, void_id: str, reason: str | None, context: 
     if payment.status in WAITS_FOR_CUSTOMER:
         return abandon(snapshot, Happening.CANCELLED, reason, context)
     changes = begin_void(snapshot, void_id, None, context)
-    return changed(changes, payment=changed(changes.payment, cancellation_reason=reason))
+    return replace(changes, payment=replace(changes.payment, cancellation_reason=reason))
 
 
 def begin_void(snapshot: Snapshot, void_id: str, note: str | None, context: Context) -> Changes:
@@ -99,9 +100,9 @@ def begin_void(snapshot: Snapshot, void_id: str, note: str | None, context: Cont
             extra={"payment_id": payment.id},
         )
     rest = payment.amount_authorized - payment.amount_captured
-    attempt = changed(_attempt(payment, void_id, AttemptKind.VOID, rest, context), note=note)
+    attempt = replace(_attempt(payment, void_id, AttemptKind.VOID, rest, context), note=note)
     return Changes(
-        payment=changed(touched(payment, context.now), closing_attempt_id=void_id),
+        payment=replace(touched(payment, context.now), closing_attempt_id=void_id),
         action="void.created",
         note={"void": void_id, "amount": rest, "why": note},
         attempts=(attempt,),
@@ -199,7 +200,7 @@ def _captured(
 ) -> Changes:
     before = snapshot.payment
     amount = attempt.amount
-    payment = changed(
+    payment = replace(
         before,
         amount_captured=before.amount_captured + amount,
         amount_capture_pending=before.amount_capture_pending - amount,
@@ -209,7 +210,7 @@ def _captured(
     transfers, payment = _take_from_hold(snapshot, payment, attempt, context)
     payment = _settle(payment, context)
     done = payment.status is Status.CAPTURED
-    told = changed(
+    told = replace(
         attempt,
         status=AttemptStatus.APPROVED,
         gateway_reference=approved.gateway_reference,
@@ -249,10 +250,10 @@ def _take_from_hold(
     post = (source, payment.funds, attempt.amount, ledger.Phase.POST, "capture")
     taken = transfer(payment, context, 0, post, pending_id=payment.hold_transfer_id)
     if keep == 0:
-        return (taken,), changed(payment, hold_transfer_id=None, hold_amount=0)
+        return (taken,), replace(payment, hold_transfer_id=None, hold_amount=0)
     again = (source, payment.funds, keep, ledger.Phase.PENDING, "authorization")
     hold = transfer(payment, context, 1, again)
-    return (taken, hold), changed(payment, hold_transfer_id=hold.id, hold_amount=keep)
+    return (taken, hold), replace(payment, hold_transfer_id=hold.id, hold_amount=keep)
 
 
 def _release_hold(
@@ -262,7 +263,7 @@ def _release_hold(
     source = ledger.gateway_account(payment.gateway)
     entry = (source, payment.funds, payment.hold_amount, ledger.Phase.VOID, "authorization")
     released = transfer(payment, context, 0, entry, pending_id=payment.hold_transfer_id)
-    return (released,), changed(payment, hold_transfer_id=None, hold_amount=0)
+    return (released,), replace(payment, hold_transfer_id=None, hold_amount=0)
 
 
 def _voided(snapshot: Snapshot, attempt: Attempt, context: Context) -> Changes:
@@ -276,8 +277,8 @@ def _voided(snapshot: Snapshot, attempt: Attempt, context: Context) -> Changes:
         happening, event = Happening.EXPIRED, "payment.expired"
     else:
         happening, event = Happening.VOIDED, "payment.cancelled"
-    payment = changed(moved(freed, happening, context.now), open_unknown=0)
-    told = changed(attempt, status=AttemptStatus.APPROVED, updated_at=context.now)
+    payment = replace(moved(freed, happening, context.now), open_unknown=0)
+    told = replace(attempt, status=AttemptStatus.APPROVED, updated_at=context.now)
     said: tuple[Said, ...] = (Said(event),)
     if expired and before.amount_captured:
         said = (Said("payment.expired"), Said(event))
@@ -297,7 +298,7 @@ def _declined(
 ) -> Changes:
     before = snapshot.payment
     capture = attempt.kind is AttemptKind.CAPTURE
-    payment = changed(
+    payment = replace(
         before,
         amount_capture_pending=before.amount_capture_pending - (attempt.amount if capture else 0),
         open_unknown=_still_unknown(snapshot, attempt),
@@ -306,7 +307,7 @@ def _declined(
         else before.closing_attempt_id,
     )
     status = AttemptStatus.NOT_SENT if declined is UNREACHABLE else AttemptStatus.DECLINED
-    told = changed(attempt, status=status, decline=decline_view(declined), updated_at=context.now)
+    told = replace(attempt, status=status, decline=decline_view(declined), updated_at=context.now)
     transfers: tuple[ledger.Transfer, ...] = ()
     if _closed(snapshot, payment) and not payment.amount_capture_pending:
         transfers, payment = _release_hold(payment, context)
@@ -326,10 +327,10 @@ def _declined(
 def _lost_sight(snapshot: Snapshot, attempt: Attempt, detail: str, context: Context) -> Changes:
     if attempt.status is AttemptStatus.UNKNOWN:
         return unchanged(snapshot)
-    told = changed(
+    told = replace(
         attempt, status=AttemptStatus.UNKNOWN, note=attempt.note or detail, updated_at=context.now
     )
-    payment = changed(snapshot.payment, open_unknown=_still_unknown(snapshot, attempt) + 1)
+    payment = replace(snapshot.payment, open_unknown=_still_unknown(snapshot, attempt) + 1)
     case = Case(context.id("case", 0), attempt.id, payment.id, "conflicted")
     return Changes(
         payment=_settle(payment, context),

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from rizzpay.core.errors import Refused
 from rizzpay.core.money import share
 from rizzpay.core.states import IllegalTransition
-from rizzpay.core.values import changed
+from rizzpay.core.values import value
 from rizzpay.ledger import model as ledger
 from rizzpay.payments.states import PAYMENTS, AttemptStatus, Happening, RefundStatus, Status
 from rizzpay.payments.types import Attempt, Payer, Payment, Refund
@@ -50,8 +53,8 @@ class Fresh(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+@value
+class Context(Struct, frozen=True, gc=False):
     """Who decides, when, and the ids that the decision may hand out."""
 
     now: datetime
@@ -65,8 +68,8 @@ class Context:
         return f"{prefix}_{self.fresh[index]}"
 
 
-@dataclass(frozen=True, slots=True)
-class Later:
+@value
+class Later(Struct, frozen=True, gc=False):
     """A job to be enqueued with the change."""
 
     kind: str
@@ -74,8 +77,8 @@ class Later:
     run_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+@value
+class Case(Struct, frozen=True, gc=False):
     """Something for a person to look at."""
 
     id: str
@@ -84,16 +87,16 @@ class Case:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+@value
+class Said(Struct, frozen=True, gc=False):
     """An event about the payment, or about one of its refunds."""
 
     type: str
     refund_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+@value
+class Snapshot(Struct, frozen=True, gc=False):
     """A payment under its lock."""
 
     payment: Payment
@@ -121,8 +124,8 @@ class Snapshot:
         return Snapshot(changes.payment, tuple(attempts.values()), tuple(refunds.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+@value
+class Changes(Struct, frozen=True, gc=False):
     """All that one decision writes. `note` and `action` go to the audit trail."""
 
     payment: Payment
@@ -161,12 +164,12 @@ def moved(payment: Payment, happening: Happening, now: datetime, **fields: Any) 
             f"A payment in status {payment.status.value} does not allow this.",
             extra={"payment_id": payment.id},
         ) from None
-    return changed(payment, status=status, version=payment.version + 1, updated_at=now, **fields)
+    return replace(payment, status=status, version=payment.version + 1, updated_at=now, **fields)
 
 
 def touched(payment: Payment, now: datetime) -> Payment:
     """Return the payment with its version raised and its status as it was."""
-    return changed(payment, version=payment.version + 1, updated_at=now)
+    return replace(payment, version=payment.version + 1, updated_at=now)
 
 
 def transfer(

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from rizzpay.core.errors import Refused
 from rizzpay.core.money import Money
 from rizzpay.core.states import IllegalTransition
-from rizzpay.core.values import changed
 from rizzpay.gateways.port import (
     Absent,
     ActionRequired,
@@ -87,7 +88,7 @@ def auto_refund(snapshot: Snapshot, changes: Changes, context: Context) -> Chang
     payment = snapshot.payment
     wanted = _Wanted(payment.amount_captured, "auto", "late_authorization", None, {})
     refund, reserved, hold = _reserve(payment, context.id("rfnd", 8), wanted, context, 9)
-    return changed(
+    return replace(
         changes,
         payment=reserved,
         refunds=(refund,),
@@ -130,7 +131,7 @@ def note_enquiry(snapshot: Snapshot, refund_id: str, *, last: bool, context: Con
     refund = snapshot.refund(refund_id)
     if refund.status not in OPEN_REFUND:
         return unchanged(snapshot)
-    counted = changed(
+    counted = replace(
         refund,
         enquiries=refund.enquiries + 1,
         version=refund.version + 1,
@@ -173,7 +174,7 @@ def _reserve(
         created_at=context.now,
         updated_at=context.now,
     )
-    reserved = changed(
+    reserved = replace(
         touched(payment, context.now),
         amount_refund_pending=payment.amount_refund_pending + wanted.amount,
     )
@@ -192,7 +193,7 @@ def _moved(refund: Refund, happening: RefundHappening, context: Context) -> Refu
     history = refund.status_history
     if status is not refund.status:
         history = (*history, _history(status, context))
-    return changed(
+    return replace(
         refund,
         status=status,
         status_history=history,
@@ -204,13 +205,13 @@ def _moved(refund: Refund, happening: RefundHappening, context: Context) -> Refu
 
 def _processed(snapshot: Snapshot, refund: Refund, approved: Approved, context: Context) -> Changes:
     amount = refund.money.minor
-    done = changed(
+    done = replace(
         _moved(refund, RefundHappening.PROCESSED, context),
         gateway_reference=approved.gateway_reference,
         acquirer_reference=approved.rrn,
     )
     before = snapshot.payment
-    payment = changed(
+    payment = replace(
         touched(before, context.now),
         amount_refund_pending=before.amount_refund_pending - amount,
         amount_refunded=before.amount_refunded + amount,
@@ -246,11 +247,11 @@ def _processed(snapshot: Snapshot, refund: Refund, approved: Approved, context: 
 
 def _failed(snapshot: Snapshot, refund: Refund, declined: Declined, context: Context) -> Changes:
     amount = refund.money.minor
-    done = changed(
+    done = replace(
         _moved(refund, RefundHappening.DECLINED, context), failure=decline_view(declined)
     )
     before = snapshot.payment
-    payment = changed(
+    payment = replace(
         touched(before, context.now),
         amount_refund_pending=before.amount_refund_pending - amount,
     )
@@ -275,7 +276,7 @@ def _failed(snapshot: Snapshot, refund: Refund, declined: Declined, context: Con
 def _taken_up(snapshot: Snapshot, refund: Refund, reference: str, context: Context) -> Changes:
     if refund.status is not RefundStatus.CREATED:
         return unchanged(snapshot)
-    done = changed(_moved(refund, RefundHappening.SENT, context), gateway_reference=reference)
+    done = replace(_moved(refund, RefundHappening.SENT, context), gateway_reference=reference)
     return Changes(
         payment=touched(snapshot.payment, context.now),
         action="refund.processing",

@@ -5,17 +5,20 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from msgspec import Struct
+
 from rizzpay.core.money import Money
 from rizzpay.core.secret import Secret
 from rizzpay.core.tenant import Tenant
+from rizzpay.core.values import value
 from rizzpay.gateways.port import CaptureMethod, Declined, Method
 from rizzpay.idempotency.model import Answer
 from rizzpay.payments.states import AttemptStatus, RefundStatus, Status
 from rizzpay.vault.model import Payer as Payer  # noqa: PLC0414 - others take it from here
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
+@value
+class Payment(Struct, frozen=True, gc=False):
     """One intent to collect `money`. Amounts are minor units of `money.currency`."""
 
     id: str
@@ -64,8 +67,8 @@ class AttemptKind(StrEnum):
     VOID = "void"
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+@value
+class Attempt(Struct, frozen=True, gc=False):
     """One request to one gateway; its id is sent as their idempotency key."""
 
     id: str
@@ -84,8 +87,8 @@ class Attempt:
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Refund:
+@value
+class Refund(Struct, frozen=True, gc=False):
     """Money on its way back. `acquirer_reference` is the RRN or ARN the gateway gave."""
 
     id: str
@@ -110,8 +113,8 @@ class Refund:
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class CreatePayment:
+@value
+class CreatePayment(Struct, frozen=True, gc=False):
     """What a merchant asked for, parsed and checked."""
 
     money: Money

@@ -14,11 +14,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
+
 from rizzpay.audit import service as audit
 from rizzpay.audit.model import Entry
 from rizzpay.core import clock, ids
 from rizzpay.core.errors import Refused
 from rizzpay.core.tenant import Tenant
+from rizzpay.core.values import value
 from rizzpay.idempotency import service as idempotency
 from rizzpay.idempotency.model import (
     Answer,
@@ -45,8 +48,8 @@ BATCH_MAX = 128  # payments a transaction; beyond this the gain is small (measur
 Decide = Callable[[Snapshot | None, Context], Changes]
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+@value
+class Write(Struct, frozen=True):
     """One decision to be made and written.
 
     `claim` opens an idempotency key (first half of a request); `completes` closes one with
@@ -67,8 +70,8 @@ class Write:
     begins: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+@value
+class Written(Struct, frozen=True):
     """It is committed: the payment as it is now, and the answer if the write had one to give."""
 
     after: Snapshot

@@ -13,9 +13,11 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from rizzpay.core.secret import Secret
 from rizzpay.core.tenant import Tenant
+from rizzpay.core.values import value
 
 ENDPOINTS_MAX = 20  # for each merchant and mode; every event may go to all of them
 PAYLOAD_BYTES_MAX = 20_000  # Standard Webhooks 1.0: keep payloads under 20 kb
@@ -26,8 +28,8 @@ GONE = 410
 EventData = dict[str, Any] | bytes  # an object, or its JSON text in UTF-8
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+@value
+class NewEvent(Struct, frozen=True, gc=False):
     """An event before it has its number.
 
     `data` is the object as the API shows it, without personal data; `object_sequence` grows with
