@@ -10,8 +10,8 @@ import click
 from capacity.bench import appliance, rounds, table
 from capacity.errors import CapacityError
 
-# Measured on two cores, 2026-11-21: two workers bring a tenth more at saturation, but smaller groups
-# that cost more CPU, so at 3,000/s one worker has the better p99.
+# Measured on two cores, 2026-11-21: two workers bring a tenth more at saturation, but their groups
+# are smaller and cost more CPU, so at 3,000/s one worker has the better p99.
 WORKERS = 1
 
 
