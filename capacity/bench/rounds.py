@@ -19,7 +19,7 @@ from capacity.load.figures import Run
 from capacity.load.running import Session, Wish
 
 FORMAT = "rizzpay-capacity bench 1"
-SATURATION = (64, 128)  # connections that are tried; the better one is taken
+SATURATION = (64, 128, 256)  # connections that are tried; the better one is taken
 GROUP_CONNECTIONS = 64
 RATE = 3000.0
 RATE_CONNECTIONS = 256

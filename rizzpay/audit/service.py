@@ -24,6 +24,7 @@ from rizzpay.core.errors import Misconfigured, RizzPayError
 from rizzpay.infra import log
 from rizzpay.infra.database import Connection, Database
 from rizzpay.infra.hsm.inventory import AUDIT_SIGNER
+from rizzpay.infra.pipeline import Sender
 
 SEAL_LIMIT = 5_000  # rows a transaction: some 0.2 s, so that a busy worker stays responsive
 SEAL_CHUNK = 500  # rows hashed at a stretch: some 5 ms of one core
@@ -82,7 +83,7 @@ class Report:
     truncated: bool  # there are more findings than listed
 
 
-def append(conn: Connection, entries: Sequence[Entry]) -> None:
+def append(conn: Sender, entries: Sequence[Entry]) -> None:
     """Add entries of any number of merchants to the trail, in the caller's transaction.
 
     Raises ValueError when a detail is not plain: floats, odd keys, deep nesting.

@@ -17,6 +17,7 @@ import msgspec
 from rizzpay.audit.model import Checkpoint, Entry, Head, Link, Row
 from rizzpay.infra.arrays import bigint, boolean, bytea, jsonb, text, timestamptz
 from rizzpay.infra.database import Connection
+from rizzpay.infra.pipeline import Sender
 
 SEAL_LOCK = 7_249_002  # any constant; only sealing takes it
 FETCH_ROWS = 10_000  # links that the verifier holds at a time: some 10 MB
@@ -158,7 +159,7 @@ class Step:
     checkpoint: Checkpoint | None
 
 
-def append(conn: Connection, entries: Sequence[Entry]) -> None:
+def append(conn: Sender, entries: Sequence[Entry]) -> None:
     """Insert entries; ids ascend in the order given."""
     tenants = [entry.tenant for entry in entries]
     conn.send(

@@ -22,7 +22,7 @@ from rizzpay.idempotency.model import (
 )
 from rizzpay.infra.database import Connection
 from rizzpay.infra.envelope import Envelope
-from rizzpay.infra.pipeline import Sent
+from rizzpay.infra.pipeline import Sender, Sent
 
 PURPOSE = "answer"
 CLAIM_TRIES = 5  # a claim may be released between our attempt and our look at it; rarely twice
@@ -46,9 +46,7 @@ def claim(conn: Connection, envelope: Envelope, claims: Sequence[Claim]) -> list
     return [results.get(number, InProgress()) for number in range(len(claims))]
 
 
-def take(
-    conn: Connection, envelope: Envelope, claims: Sequence[tuple[Claim, Answer | None]]
-) -> None:
+def take(conn: Sender, envelope: Envelope, claims: Sequence[tuple[Claim, Answer | None]]) -> None:
     """Claim keys that are most likely new, each with its answer if there is one already.
 
     When somebody has one of them the transaction ends with an error that `is_taken` knows.

@@ -10,7 +10,7 @@ from rizzpay.core.tenant import Tenant
 from rizzpay.idempotency.model import Claim, KeyOf, OpenClaim
 from rizzpay.infra.arrays import boolean, bytea, integer, text, timestamptz
 from rizzpay.infra.database import Connection
-from rizzpay.infra.pipeline import Sent, Value
+from rizzpay.infra.pipeline import Sender, Sent, Value
 
 # A concurrent claim of the same key is waited for; when it commits, ours inserts nothing.
 INSERT = """
@@ -129,7 +129,7 @@ def insert(conn: Connection, claims: Sequence[Claim]) -> set[KeyOf]:
     return {KeyOf(Tenant(row[0], row[1]), row[2]) for row in rows}
 
 
-def insert_new(conn: Connection, claims: Sequence[tuple[Claim, SealedAnswer | None]]) -> None:
+def insert_new(conn: Sender, claims: Sequence[tuple[Claim, SealedAnswer | None]]) -> None:
     """Insert claims of new keys, answered or open; one that is not new ends the transaction."""
     conn.send(
         INSERT_NEW,

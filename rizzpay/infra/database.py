@@ -10,11 +10,10 @@ standby was cancelled) is an unknown outcome, not a success; and only the first 
 unit of work may be tried again on another connection.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, LiteralString
 
 import msgspec
@@ -32,13 +31,15 @@ from rizzpay.config import DatabaseSettings, read_secret
 from rizzpay.core.errors import Unavailable
 from rizzpay.core.tenant import Tenant
 from rizzpay.infra import arrays
-from rizzpay.infra.pipeline import Broken, Pipeline, Sent, Value, Values
+from rizzpay.infra.pipeline import NO_VALUES, Broken, Draft, Pipeline, Sent, Values
 
 # The server broke the transaction off for the sake of another one; the same may work now.
 CONFLICTS = (DeadlockDetected, SerializationFailure)
 WAIT_S = 5.0  # how long a request may wait for a connection before it is told 503
 
-NO_VALUES: Mapping[str, Value] = MappingProxyType({})
+# What we prepare is planned once: planning a batch again took longer than running it, and every
+# query is tested with its generic plan. Compiling pays for none of them.
+SESSION = "-c plan_cache_mode=force_generic_plan -c jit=off"
 
 SET_TENANT = """
 SELECT set_config('app.merchant_id', %(merchant_ids)s, true),
@@ -185,6 +186,14 @@ class Database:
             _set_tenants(conn, tenants)
             yield conn
 
+    def run(self, draft: Draft, *tenants: Tenant) -> None:
+        """Run the statements of a draft as one transaction, in one round trip.
+
+        A connection is taken only now. Raises as `pipelined` does; a draft may be run again.
+        """
+        with self.pipelined(*tenants) as conn:
+            conn.outgoing.take_over(draft)
+
     @contextmanager
     def _turn_taken(self) -> Iterator[None]:
         if not self._turn.acquire(timeout=WAIT_S):
@@ -260,6 +269,7 @@ def conninfo(settings: DatabaseSettings, role: Role) -> str:
         keepalives_interval=5,
         keepalives_count=3,
         tcp_user_timeout=10_000,
+        options=SESSION,
     )
 
 

@@ -20,6 +20,7 @@ from rizzpay.core.tenant import Tenant
 from rizzpay.core.values import value
 from rizzpay.infra import arrays
 from rizzpay.infra.database import Connection
+from rizzpay.infra.pipeline import Sender
 
 COUNT_MAX = 100_000  # jobs of one kind that the backlog counts; beyond that it says this number
 NOTE_CHARACTERS = 500
@@ -157,7 +158,7 @@ class Backlog:
     oldest: datetime
 
 
-def enqueue(conn: Connection, jobs: Sequence[NewJob]) -> None:
+def enqueue(conn: Sender, jobs: Sequence[NewJob]) -> None:
     """Add jobs; one that exists with the same kind and key starts over with the new time."""
     wanted = {(job.kind, job.key): job for job in jobs}
     if not wanted:

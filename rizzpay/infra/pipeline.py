@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from itertools import count
-from typing import LiteralString
+from types import MappingProxyType
+from typing import LiteralString, Protocol
 
 import psycopg
 from gevent.socket import wait_read, wait_readwrite
@@ -27,6 +28,7 @@ from rizzpay.infra.arrays import Packed
 
 Value = Packed | bytes | str | int | datetime | None
 Values = Mapping[str, Value]
+NO_VALUES: Values = MappingProxyType({})
 _PLACE = re.compile(r"%\((\w+)\)[bs]|%%")
 _NUMBERS = count()
 _DONE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
@@ -54,7 +56,7 @@ class _Text:
 class Sent:
     """A statement on its way; looking at what it did waits for everything sent before it."""
 
-    pipeline: "Pipeline"
+    pipeline: "Pipeline | None"  # None: it still waits for a connection
     text: _Text
     values: Values
     result: PGresult | None = None
@@ -62,7 +64,7 @@ class Sent:
     def rows(self) -> list[TupleRow]:
         """Return the rows that it gave."""
         result = self._arrived()
-        return self.pipeline.load(result) if result.ntuples else []
+        return self.pipeline.load(result) if self.pipeline and result.ntuples else []
 
     @property
     def count(self) -> int:
@@ -70,11 +72,32 @@ class Sent:
         return self._arrived().command_tuples or 0
 
     def _arrived(self) -> PGresult:
-        if self.result is None:
+        if self.result is None and self.pipeline is not None:
             self.pipeline.flush()
         if self.result is None:
-            raise RuntimeError("a statement of a transaction that was given up")
+            raise RuntimeError("a statement that has not run, or whose transaction was given up")
         return self.result
+
+
+class Sender(Protocol):
+    """Whatever takes statements that nobody has to look at: a connection, or a draft."""
+
+    def send(self, query: LiteralString, values: Values = ..., /) -> Sent:
+        """Run a statement, now or later."""
+
+
+class Draft:
+    """Statements of a transaction that has no connection yet, so that none waits for us."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.sent: list[Sent] = []
+
+    def send(self, query: LiteralString, values: Values = NO_VALUES) -> Sent:
+        """Keep a statement; what it does can be looked at after it has run."""
+        sent = Sent(None, _compiled(query), values)
+        self.sent.append(sent)
+        return sent
 
 
 class Pipeline:
@@ -91,6 +114,12 @@ class Pipeline:
         sent = Sent(self, _compiled(query), values)
         self._waiting.append(sent)
         return sent
+
+    def take_over(self, draft: Draft) -> None:
+        """Queue the statements of a draft."""
+        for sent in draft.sent:
+            sent.pipeline, sent.result = self, None
+        self._waiting += draft.sent
 
     def forget(self) -> None:
         """Drop what was not sent yet."""

@@ -43,10 +43,7 @@ class Asker:
         invites = self.gateways.get(payment.gateway).invites
         if invites is None:
             return None
-        asked = invites.invite(self._request(payment, attempt_id, command))
-        if asked is not None:
-            _count(payment, asked)
-        return asked
+        return invites.invite(self._request(payment, attempt_id, command))
 
     def authorize(self, payment: Payment, attempt_id: str, command: CreatePayment) -> Outcome:
         """Ask for the money of a new payment."""

@@ -14,7 +14,7 @@ from rizzpay.payments.writer import Rendering, Writer
 
 # The writer has connections of its own, one a mode: they are never waited for, and their plans and
 # memory stay warm. Going round a pool of eight cost PostgreSQL half as much again (2026-11-21).
-WRITER_CONNECTIONS = 2
+WRITER_CONNECTIONS = 1
 
 
 class Views(Renderer, Protocol):

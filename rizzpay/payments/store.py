@@ -14,7 +14,7 @@ import msgspec
 from rizzpay.core.tenant import Tenant
 from rizzpay.infra import arrays
 from rizzpay.infra.database import Connection
-from rizzpay.infra.pipeline import Sent, Values
+from rizzpay.infra.pipeline import Sender, Sent, Values
 from rizzpay.payments import rows
 from rizzpay.payments.model import Case, Snapshot
 from rizzpay.payments.states import Status
@@ -223,7 +223,7 @@ class OpenMatters:
     cases: int
 
 
-def insert_payments(conn: Connection, payments: Sequence[Payment]) -> None:
+def insert_payments(conn: Sender, payments: Sequence[Payment]) -> None:
     """Insert new payments."""
     if payments:
         conn.send(INSERT_PAYMENTS, rows.new_payments(payments))
@@ -236,7 +236,7 @@ def update_payments(conn: Connection, payments: Sequence[Payment]) -> None:
         conn.expect(sent, len(payments), "payments")
 
 
-def write_attempts(conn: Connection, attempts: Sequence[Attempt]) -> None:
+def write_attempts(conn: Sender, attempts: Sequence[Attempt]) -> None:
     """Insert new attempts and update known ones."""
     if attempts:
         conn.send(WRITE_ATTEMPTS, rows.attempts(attempts))

@@ -10,7 +10,7 @@ is written, one for the commit. A refusal is an item's own answer; what happens 
 refuses a set is said in infra/group_commit.py.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,6 +28,7 @@ from rizzpay.idempotency.model import (
     Claim,
     InProgress,
     Mismatch,
+    OpenClaim,
     Replay,
     Won,
 )
@@ -35,6 +36,7 @@ from rizzpay.infra import jobs
 from rizzpay.infra.database import Connection, Database, Severed
 from rizzpay.infra.envelope import Envelope
 from rizzpay.infra.group_commit import GroupCommit
+from rizzpay.infra.pipeline import Draft, Sender
 from rizzpay.ledger import service as ledger
 from rizzpay.payments import store
 from rizzpay.payments.model import Changes, Clocks, Context, Snapshot
@@ -43,6 +45,7 @@ from rizzpay.vault import service as vault
 from rizzpay.webhooks import outbox
 from rizzpay.webhooks.model import EventData, NewEvent
 
+BATCH_BESIDE = 32  # payments that are worth a second transaction beside the one under way
 BATCH_MAX = 128  # payments a transaction; beyond this the gain is small (measured 2026-11-21)
 
 Decide = Callable[[Snapshot | None, Context], Changes]
@@ -132,7 +135,9 @@ class Writer:
         self._rendering = rendering
         self._clocks = clocks
         self._groups: dict[bool, GroupCommit[Write, Result]] = {
-            livemode: GroupCommit(name, self._write, BATCH_MAX, together=together)
+            livemode: GroupCommit(
+                name, self._write, BATCH_MAX, together=together
+            )
             for livemode, name in ((True, "payments.live"), (False, "payments.test"))
         }
 
@@ -162,50 +167,61 @@ class Writer:
     def _write(self, writes: list[Write]) -> list[Result | Exception]:
         """Write a set; a connection that had gone stale is replaced.
 
-        New payments are written in the hope that their keys are new as well, which saves a round
-        trip and an update; when one is not, the set is done again with the claims made first.
+        New payments are written in the hope that their keys are new as well: then nothing has to
+        be read first. When one is not, the set is done again with the claims made first.
         """
-        hopeful = _keys_look_new(writes)
+        hopeful = _look_new(writes)
         for _ in range(self._database.size + 1):
             try:
-                return self._transact(writes, hopeful=hopeful)
+                return self._begin(writes) if hopeful else self._transact(writes)
             except Severed:
                 continue
             except Exception as error:
                 if not (hopeful and (isinstance(error, _Hopeless) or idempotency.is_taken(error))):
                     raise
                 hopeful = False
-        return self._transact(writes, hopeful=False)
+        return self._transact(writes)
 
-    def _transact(self, writes: list[Write], *, hopeful: bool) -> list[Result | Exception]:
+    def _begin(self, writes: list[Write]) -> list[Result | Exception]:
+        """Write new payments; everything is ready before a connection is taken."""
+        batch = [_Item(write) for write in writes]
+        self._decide({}, batch)
+        if any(isinstance(item.outcome, Exception) for item in batch):
+            raise _Hopeless
+        answers = self._answers({}, batch)
+        claims = [write.claim for write in writes if write.claim is not None]
+        draft = Draft()
+        idempotency.take(
+            draft,
+            self._envelope,
+            [(claim, answers.get((claim.tenant, claim.key))) for claim in claims],
+        )
+        self._record_new(draft, batch)
+        self._database.run(draft, *{write.tenant for write in writes})
+        return [_outcome(item) for item in batch]
+
+    def _transact(self, writes: list[Write]) -> list[Result | Exception]:
         batch = [_Item(write) for write in writes]
         with self._database.pipelined(*{write.tenant for write in writes}) as conn:
             known = {write.payment_id for write in writes if not write.begins}
             locked = store.lock(conn, known) if known else None
-            if not hopeful:
-                self._claim(conn, batch)
+            self._claim(conn, batch)
             snapshots = locked.snapshots() if locked is not None else {}
             self._decide(snapshots, [item for item in batch if item.outcome is None])
-            refused = [item for item in batch if _is_own_refusal(item.outcome)]
-            if refused:
-                self._refuse(conn, refused, hopeful=hopeful)
+            self._refuse(conn, [item for item in batch if _is_own_refusal(item.outcome)])
             made = [item for item in batch if item.after is not None]
-            answers = self._answers(conn, made)
-            if hopeful:
-                claims = [item.write.claim for item in made if item.write.claim is not None]
-                first = [(claim, answers.pop((claim.tenant, claim.key), None)) for claim in claims]
-                idempotency.take(conn, self._envelope, first)
+            cut_off = [item.write.settles for item in made if item.write.settles is not None]
+            answers = self._answers(idempotency.open_for(conn, cut_off) if cut_off else {}, made)
             self._record(conn, made)
             idempotency.keep(conn, self._envelope, [(*at, it) for at, it in answers.items()])
         return [_outcome(item) for item in batch]
 
-    def _refuse(self, conn: Connection, refused: list[_Item], *, hopeful: bool) -> None:
-        """Give the keys of what was refused back; whoever only hoped for one has to make sure."""
-        claims = [item.write.claim for item in refused if item.write.claim is not None]
-        if hopeful and claims:
-            raise _Hopeless
-        idempotency.release(conn, claims)
-        audit.append(conn, [_refusal(item) for item in refused if _illegal(item.outcome)])
+    def _refuse(self, conn: Connection, refused: list[_Item]) -> None:
+        """Give the keys of what was refused back."""
+        if refused:
+            claims = [item.write.claim for item in refused if item.write.claim is not None]
+            idempotency.release(conn, claims)
+            audit.append(conn, [_refusal(item) for item in refused if _illegal(item.outcome)])
 
     def _claim(self, conn: Connection, batch: list[_Item]) -> None:
         claiming = [(item, item.write.claim) for item in batch if item.write.claim is not None]
@@ -241,6 +257,19 @@ class Writer:
             before = item.before or Snapshot(changes.payment, (), ())
             item.after = snapshots[write.payment_id] = before.after(changes)
 
+    def _record_new(self, sender: Sender, items: list[_Item]) -> None:
+        """Write payments that begin; raises _Hopeless when they are more than that."""
+        made = [(item, item.changes) for item in items if item.changes is not None]
+        changed = [changes for _, changes in made]
+        if any(c.transfers or c.refunds or c.cases or c.not_any_more for c in changed):
+            raise _Hopeless
+        vault.store(sender, self._envelope, [c.payer for c in changed if c.payer is not None])
+        store.insert_payments(sender, [c.payment for c in changed])
+        store.write_attempts(sender, [attempt for c in changed for attempt in c.attempts])
+        audit.append(sender, [_entry(item.write, changes) for item, changes in made])
+        outbox.send(sender, [event for item, _ in made for event in item.events])
+        jobs.enqueue(sender, _later(made))
+
     def _record(self, conn: Connection, items: list[_Item]) -> None:
         """Write what was decided, a table at a time, always in this order."""
         made = [(item, item.changes) for item in items if item.changes is not None]
@@ -253,39 +282,29 @@ class Writer:
         store.write_attempts(conn, list({a.id: a for c in changed for a in c.attempts}.values()))
         store.write_refunds(conn, list({r.id: r for c in changed for r in c.refunds}.values()))
         ledger.record(conn, [transfer for c in changed for transfer in c.transfers])
-        store.open_cases(
-            conn,
-            [(i.write.tenant, case) for i, c in effective for case in c.cases],
-            clock.now(),
-        )
+        cases = [(i.write.tenant, case) for i, c in effective for case in c.cases]
+        store.open_cases(conn, cases, clock.now())
         audit.append(conn, [_entry(item.write, changes) for item, changes in effective])
         outbox.send(conn, [event for item, _ in effective for event in item.events])
         jobs.cancel(conn, [gone for c in changed for gone in c.not_any_more])
-        jobs.enqueue(
-            conn,
-            [
-                jobs.NewJob(later.kind, later.key, later.run_at, tenant=item.write.tenant)
-                for item, c in effective
-                for later in c.later
-            ],
-        )
+        jobs.enqueue(conn, _later(effective))
 
-    def _answers(self, conn: Connection, made: list[_Item]) -> dict[tuple[Tenant, str], Answer]:
+    def _answers(
+        self, open_claims: Mapping[str, OpenClaim], made: list[_Item]
+    ) -> dict[tuple[Tenant, str], Answer]:
         """Return the answers of the claims that these writes finish, by tenant and key.
 
         An item's events are written beside its answer, because the two often say the same.
         """
-        cut_off = [item.write.settles for item in made if item.write.settles is not None]
-        open_claims = idempotency.open_for(conn, cut_off) if cut_off else {}
         answers: dict[tuple[Tenant, str], Answer] = {}
         for item in made:
             write, after = item.write, item.after
             if after is None:
                 continue
             key, request_id = write.completes, write.request_id
-            if key is None and write.settles in open_claims:
-                cut_off_claim = open_claims[write.settles]
-                key, request_id = cut_off_claim.key, cut_off_claim.request_id
+            cut_off = open_claims.get(write.settles or "")
+            if key is None and cut_off is not None:
+                key, request_id = cut_off.key, cut_off.request_id
             wanted = key is not None or write.settles is None
             answer = write.answer(after, request_id or "") if write.answer and wanted else None
             if key is not None and answer is not None:
@@ -319,11 +338,18 @@ class Writer:
         return events
 
 
-def _keys_look_new(writes: Sequence[Write]) -> bool:
-    """Tell whether only new payments claim keys, each its own."""
-    claiming = [write for write in writes if write.claim is not None]
-    keys = {(write.tenant, write.claim.key) for write in claiming if write.claim is not None}
-    return all(write.begins for write in claiming) and len(keys) == len(claiming)
+def _look_new(writes: Sequence[Write]) -> bool:
+    """Tell whether these are new payments only, whose keys are all different."""
+    keys = [(write.tenant, write.claim.key) for write in writes if write.claim is not None]
+    return all(write.begins for write in writes) and len(set(keys)) == len(keys)
+
+
+def _later(made: Sequence[tuple[_Item, Changes]]) -> list[jobs.NewJob]:
+    return [
+        jobs.NewJob(later.kind, later.key, later.run_at, tenant=item.write.tenant)
+        for item, changes in made
+        for later in changes.later
+    ]
 
 
 class _Hopeless(Exception):

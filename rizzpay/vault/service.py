@@ -9,6 +9,7 @@ from rizzpay.core.secret import Secret
 from rizzpay.core.tenant import Tenant
 from rizzpay.infra.database import Connection
 from rizzpay.infra.envelope import Envelope
+from rizzpay.infra.pipeline import Sender
 from rizzpay.vault import model
 from rizzpay.vault import store as table
 from rizzpay.vault.model import Payer
@@ -17,7 +18,7 @@ PURPOSE = "personal"
 FOUND_MAX = 10_000  # payers that one look-up returns; every payment of a regular makes one
 
 
-def store(conn: Connection, envelope: Envelope, payers: Sequence[Payer]) -> None:
+def store(conn: Sender, envelope: Envelope, payers: Sequence[Payer]) -> None:
     """Insert new payers of any number of merchants, every personal column sealed."""
     if payers:
         table.insert(conn, [_sealed(envelope, payer) for payer in payers])

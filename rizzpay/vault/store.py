@@ -8,6 +8,7 @@ from typing import LiteralString
 from rizzpay.core.tenant import Tenant
 from rizzpay.infra.arrays import boolean, bytea, text, timestamptz
 from rizzpay.infra.database import Connection
+from rizzpay.infra.pipeline import Sender
 
 INSERT = """
 INSERT INTO rizzpay.payers (id, merchant_id, livemode, name, email, phone, vpa,
@@ -77,7 +78,7 @@ class Row:
     created_at: datetime
 
 
-def insert(conn: Connection, rows: Sequence[Row]) -> None:
+def insert(conn: Sender, rows: Sequence[Row]) -> None:
     """Insert new payers."""
     conn.send(
         INSERT,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from rizzpay.infra.database import Connection
+from rizzpay.infra.pipeline import Sender
 from rizzpay.webhooks import store
 from rizzpay.webhooks.model import Event, NewEvent
 
@@ -34,7 +35,7 @@ def publish(conn: Connection, events: Sequence[NewEvent]) -> list[Event]:
     ]
 
 
-def send(conn: Connection, events: Sequence[NewEvent]) -> None:
+def send(conn: Sender, events: Sequence[NewEvent]) -> None:
     """Publish without waiting for the numbers: for a transaction that runs in a pipeline."""
     if events:
         store.publish(conn, events)

@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 from rizzpay.core.tenant import Tenant
 from rizzpay.infra.arrays import bigint, boolean, integer, json, text, timestamptz
 from rizzpay.infra.database import Connection
-from rizzpay.infra.pipeline import Sent, Value
+from rizzpay.infra.pipeline import Sender, Sent, Value
 from rizzpay.webhooks import rows
 from rizzpay.webhooks.event_list import list_events as list_events  # noqa: PLC0414 - part of it
 from rizzpay.webhooks.model import (
@@ -192,7 +192,7 @@ WHERE event_id = ANY (%(event_ids)s::text[]) AND status = 'succeeded'
 """
 
 
-def publish(conn: Connection, events: Sequence[NewEvent]) -> Sent:
+def publish(conn: Sender, events: Sequence[NewEvent]) -> Sent:
     """Insert events under their merchants' next numbers; the rows are (id, sequence) of each."""
     after = Counter(event.tenant for event in events)
     tenants = sorted(after)
