@@ -120,7 +120,7 @@ def send(session: Session, wish: Wish, tick: Tick | None = None) -> "Sent":
     """Send, wait until all is settled, and return what was seen; the proof comes after it."""
     preflight.descriptors(wish.connections)
     shops, dialler = session.shops_for(wish), session.dialler
-    wording = Wording(dialler.authority, shops, f"cap{secrets.token_hex(6)}-")
+    wording = Wording(dialler.authority, shops, f"cap{secrets.token_hex(6)}n")
     turns = merchants.turns(len(shops), wish.zipf)
     since, before = proof.clock(session.conn), proof.about_how_many(session.conn)
     mix = _mix(session, wish, wording, turns)

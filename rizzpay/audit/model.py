@@ -169,10 +169,12 @@ def checkpoint_message(position: int, head: bytes, signed_at: str) -> bytes:
 
 def check_detail(detail: Mapping[str, Any]) -> None:
     """Refuse a detail whose JSON would not be the same bytes for everybody; raises ValueError."""
-    if not all(key.isidentifier() and key.isascii() for key in detail) or not all(
-        _is_plain(value) for value in detail.values()
-    ):
+    if not all(_is_plain_name(key) and _is_plain(value) for key, value in detail.items()):
         _check(detail, 0)
+
+
+def _is_plain_name(key: object) -> bool:
+    return isinstance(key, str) and key.isascii() and key.isidentifier()
 
 
 def _is_plain(value: object) -> bool:
