@@ -112,6 +112,7 @@ class Bench:
 
     def _pgbench(self, clients: int) -> dict[str, Any]:
         pids = self.session.installation.pids()
+        self.pgbench.settle()
         found = self.pgbench.measure(clients, self.length.pgbench_s, pids)
         self.say(f"  pgbench, {clients} clients: {found['tps']:,.0f}/s")
         return found
@@ -122,6 +123,7 @@ class Bench:
             own_merchant=False,
             **{"connections": self.connections, **wanted},
         )
+        self.pgbench.settle()
         found = running.run(self.session, wish)
         if found.interrupted:
             raise KeyboardInterrupt
