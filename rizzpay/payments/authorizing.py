@@ -5,7 +5,6 @@ from datetime import timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
-from rizzpay.core.money import Money
 from rizzpay.core.values import value
 from rizzpay.gateways.port import (
     Absent,
@@ -18,6 +17,7 @@ from rizzpay.gateways.port import (
     Unknown,
 )
 from rizzpay.ledger import model as ledger
+from rizzpay.payments.contradicting import contradicted
 from rizzpay.payments.model import (
     EXPIRE_AUTHORIZATION,
     EXPIRE_PAYMENT,
@@ -56,32 +56,9 @@ class Beginning(Struct, frozen=True, gc=False):
 
 def begin(beginning: Beginning, context: Context) -> Changes:
     """Write the intent: payment and attempt exist, and an enquiry is due if we crash now."""
-    payment = beginning.payment
-    attempt = Attempt(
-        id=beginning.attempt_id,
-        payment_id=payment.id,
-        tenant=payment.tenant,
-        kind=AttemptKind.AUTHORIZE,
-        status=AttemptStatus.CREATED,
-        amount=payment.money.minor,
-        gateway=payment.gateway,
-        gateway_reference=None,
-        rrn=None,
-        decline=None,
-        note=None,
-        enquiries=0,
-        created_at=context.now,
-        updated_at=context.now,
-    )
-    return Changes(
-        payment=payment,
-        action="payment.created",
-        note={"amount": payment.money.minor, "currency": payment.money.currency},
-        attempts=(attempt,),
-        said=(Said("payment.created"),),
-        later=(first_enquiry(attempt.id, RESOLVE_ATTEMPT, context),),
-        payer=beginning.payer,
-    )
+    attempt = _first_attempt(beginning, AttemptStatus.CREATED, None, context)
+    enquiry = first_enquiry(attempt.id, RESOLVE_ATTEMPT, context)
+    return _begun(beginning, beginning.payment, attempt, enquiry)
 
 
 def begin_waiting(beginning: Beginning, asked: ActionRequired, context: Context) -> Changes:
@@ -90,17 +67,50 @@ def begin_waiting(beginning: Beginning, asked: ActionRequired, context: Context)
     The intent and what the customer is to do are one change and one event, and there is nothing to
     enquire about before the customer acted or the payment expires.
     """
-    begun = begin(beginning, context)
-    (attempt,) = begun.attempts
-    snapshot = Snapshot(begun.payment, begun.attempts, ())
-    waiting = _action_required(snapshot, attempt, asked, context)
-    return replace(
-        waiting,
-        action=begun.action,
-        note={**begun.note, **waiting.note},
-        said=begun.said,
-        not_any_more=(),
-        payer=begun.payer,
+    payment = moved(
+        beginning.payment,
+        Happening.ACTION_ASKED,
+        context.now,
+        gateway_reference=asked.gateway_reference,
+        next_action=asked.next_action,
+    )
+    waiting = AttemptStatus.REQUIRES_ACTION
+    attempt = _first_attempt(beginning, waiting, asked.gateway_reference, context)
+    expiry = Later(EXPIRE_PAYMENT, payment.id, payment.expires_at or context.now)
+    return _begun(beginning, payment, attempt, expiry)
+
+
+def _first_attempt(
+    beginning: Beginning, status: AttemptStatus, reference: str | None, context: Context
+) -> Attempt:
+    payment = beginning.payment
+    return Attempt(
+        id=beginning.attempt_id,
+        payment_id=payment.id,
+        tenant=payment.tenant,
+        kind=AttemptKind.AUTHORIZE,
+        status=status,
+        amount=payment.money.minor,
+        gateway=payment.gateway,
+        gateway_reference=reference,
+        rrn=None,
+        decline=None,
+        note=None,
+        enquiries=0,
+        created_at=context.now,
+        updated_at=context.now,
+    )
+
+
+def _begun(beginning: Beginning, payment: Payment, attempt: Attempt, later: Later) -> Changes:
+    return Changes(
+        payment=payment,
+        action="payment.created",
+        note={"amount": payment.money.minor, "currency": payment.money.currency},
+        attempts=(attempt,),
+        said=(Said("payment.created"),),
+        later=(later,),
+        payer=beginning.payer,
     )
 
 
@@ -191,7 +201,7 @@ def _approved(
     if attempt.status in {AttemptStatus.APPROVED, AttemptStatus.CONFLICTED}:
         return unchanged(snapshot)
     if approved.money != snapshot.payment.money:
-        return _contradicted(snapshot, attempt, approved, context)
+        return contradicted(snapshot, attempt, approved, context)
     late = snapshot.payment.status in OVER
     forced = late and (
         snapshot.payment.status is not Status.FAILED
@@ -273,43 +283,6 @@ def _held(payment: Payment, context: Context, *, forced: bool) -> Changes:
     )
 
 
-def _contradicted(
-    snapshot: Snapshot, attempt: Attempt, approved: Approved, context: Context
-) -> Changes:
-    """The gateway took another amount or currency: keep the money apart, ask a person."""
-    payment = replace(
-        moved(snapshot.payment, Happening.CONTRADICTED, context.now),
-        gateway_reference=approved.gateway_reference,
-        rrn=approved.rrn,
-        open_unknown=0,
-        next_action=None,
-    )
-    told = replace(
-        _told(attempt, AttemptStatus.CONFLICTED, context, _difference(approved.money)),
-        gateway_reference=approved.gateway_reference,
-        rrn=approved.rrn,
-    )
-    source = ledger.gateway_account(payment.gateway)
-    entry = (source, ledger.SUSPENSE, approved.money.minor, ledger.Phase.POSTED, "conflict")
-    same_currency = approved.money.currency == payment.money.currency
-    return Changes(
-        payment=payment,
-        action="payment.conflicted",
-        note={"attempt": attempt.id, "said": _difference(approved.money)},
-        attempts=(told,),
-        transfers=(transfer(payment, context, 0, entry),)
-        if approved.captured and same_currency
-        else (),
-        said=(Said("payment.conflicted"),),
-        not_any_more=((RESOLVE_ATTEMPT, attempt.id), (EXPIRE_PAYMENT, payment.id)),
-        cases=(Case(context.id("case", 1), payment.id, payment.id, "conflicted"),),
-    )
-
-
-def _difference(money: Money) -> str:
-    return f"the gateway reports {money.minor} {money.currency}"
-
-
 def _declined(
     snapshot: Snapshot, attempt: Attempt, declined: Declined, context: Context
 ) -> Changes:
@@ -348,10 +321,7 @@ def _action_required(
         open_unknown=0,
     )
     told = replace(
-        attempt,
-        status=AttemptStatus.REQUIRES_ACTION,
-        note=None,
-        updated_at=context.now,
+        _told(attempt, AttemptStatus.REQUIRES_ACTION, context),
         gateway_reference=asked.gateway_reference,
     )
     return Changes(

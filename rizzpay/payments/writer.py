@@ -135,9 +135,7 @@ class Writer:
         self._rendering = rendering
         self._clocks = clocks
         self._groups: dict[bool, GroupCommit[Write, Result]] = {
-            livemode: GroupCommit(
-                name, self._write, BATCH_MAX, together=together
-            )
+            livemode: GroupCommit(name, self._write, BATCH_MAX, together=together)
             for livemode, name in ((True, "payments.live"), (False, "payments.test"))
         }
 

@@ -102,7 +102,9 @@ def test_the_at_of_the_payee_stays_and_a_space_is_no_plus():
     assert "&pa=rizzpay.own@rizzpay&pn=RizzPay%20%26%20Sons&" in url
 
 
-@given(st.datetimes(min_value=datetime(2020, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - naive bound, aware values
+@given(
+    st.datetimes(min_value=datetime(2020, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - a bound
+)
 def test_a_reference_is_what_npci_allows_and_stands_for_one_attempt(moment):
     attempt_id = ids.new_id("attempt", moment)
     reference = upi_links.reference_of(attempt_id)
