@@ -133,9 +133,9 @@ def test_a_statement_is_prepared_once(database):
 def test_a_check_that_fails_rolls_back(database, worker):
     key = "pipeline-check"
     insert = "INSERT INTO rizzpay.jobs (kind, key, run_at) VALUES ('test', %(key)s, now())"
-    with pytest.raises(RuntimeError, match="2 jobs to write, 1 written"):
-        with database.pipelined() as conn:
-            conn.expect(conn.send(insert, {"key": key}), 2, "jobs")
+    wrong = pytest.raises(RuntimeError, match="2 jobs to write, 1 written")
+    with wrong, database.pipelined() as conn:
+        conn.expect(conn.send(insert, {"key": key}), 2, "jobs")
     with worker.transaction() as conn:
         assert conn.send("SELECT FROM rizzpay.jobs WHERE key = %(key)s", {"key": key}).count == 0
 
