@@ -3,9 +3,7 @@
 Greenlets `submit` an item and wait. One writing greenlet takes all that waits, up to `most`, and
 hands it to `write`, which does it in one transaction of its own and says what came of each item.
 There is no timer: an item that arrives alone is written alone, at once; while one group is being
-committed the next one gathers. Items are taken in the order in which they came. Where `beside` is
-given, so many items do not wait for the group before them: a second greenlet writes them at the
-same time, so that we compute while the database works.
+committed the next one gathers. Items are written in the order in which they came.
 
 One bad item never fails its neighbours: when a set fails, its halves are tried apart until what is
 bad stands alone. A set that the database broke off for another transaction's sake, or whose
@@ -56,7 +54,6 @@ class GroupCommit(Generic[Item, Result]):
         write: Callable[[list[Item]], Sequence[Result | Exception]],
         most: int,
         *,
-        beside: int | None = None,
         together: bool = True,
     ) -> None:
         """Keep the parts; the first item starts the writing greenlet.
@@ -70,11 +67,11 @@ class GroupCommit(Generic[Item, Result]):
         self._most = most
         self._together = together
         self._queue: deque[_Place] = deque()
-        self._bells = {1: Event()} if beside is None else {1: Event(), beside: Event()}
+        self._bell = Event()
         self._closed = False
         self._items = metrics.GROUP_ITEMS.labels(name)
         self._wait = metrics.GROUP_WAIT.labels(name)
-        self._loops: list[gevent.Greenlet[..., None]] = []
+        self._loop: gevent.Greenlet[..., None] | None = None
 
     def submit(self, item: Item) -> Result:
         """Hand in an item, wait for its commit and return what came of it, or raise that."""
@@ -94,10 +91,10 @@ class GroupCommit(Generic[Item, Result]):
     def close(self) -> None:
         """Write what waits, then stop; `submit` raises Unavailable from now on."""
         self._closed = True
-        for bell in self._bells.values():
-            bell.set()
-        gevent.joinall(self._loops, CLOSE_PATIENCE_S)
-        gevent.killall(self._loops)
+        self._bell.set()
+        if self._loop is not None:
+            self._loop.join(CLOSE_PATIENCE_S)
+            self._loop.kill()
         left = list(self._queue)
         self._queue.clear()
         _answer(left, [Unavailable("service", "shutting down")] * len(left))
@@ -108,22 +105,20 @@ class GroupCommit(Generic[Item, Result]):
         place = _Place(item, perf_counter())
         if self._together:
             self._queue.append(place)
-            if not self._loops:
-                self._loops += [gevent.spawn(self._run, least) for least in self._bells]
-            for least, bell in self._bells.items():
-                if len(self._queue) >= least and not bell.is_set():
-                    bell.set()
+            if self._loop is None:
+                self._loop = gevent.spawn(self._run)
+            if not self._bell.is_set():
+                self._bell.set()
         else:
             gevent.spawn(self._do, [place])
         return place
 
-    def _run(self, least: int) -> None:
-        """Write whenever at least so many items wait."""
-        queue, bell = self._queue, self._bells[least]
-        while len(queue) >= least or not self._closed:
+    def _run(self) -> None:
+        queue, bell = self._queue, self._bell
+        while queue or not self._closed:
             bell.wait()
             bell.clear()
-            while len(queue) >= least:
+            while queue:
                 self._do([queue.popleft() for _ in range(min(len(queue), self._most))])
 
     def _do(self, places: list[_Place]) -> None:

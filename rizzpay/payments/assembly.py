@@ -12,7 +12,7 @@ from rizzpay.payments.service import Parts, Payments, Renderer
 from rizzpay.payments.types import Payment, Refund
 from rizzpay.payments.writer import Rendering, Writer
 
-# The writer has connections of its own, one a mode: they are never waited for, and their plans and
+# The writer has a connection of its own for each mode: it waits for nobody, and its plans and
 # memory stay warm. Going round a pool of eight cost PostgreSQL half as much again (2026-11-21).
 WRITER_CONNECTIONS = 1
 
@@ -37,7 +37,10 @@ def assemble(
     """Return the service; `database` is for reading, and says whose role the writer takes."""
     settings = config.payments
     size = WRITER_CONNECTIONS if settings.commit_together else database.size
-    writing = Database(database.settings, database.role, size=size)
+    writing = {
+        livemode: Database(database.settings, database.role, size=size)
+        for livemode in (True, False)
+    }
     return Payments(
         Parts(
             database=database,

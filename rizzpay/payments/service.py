@@ -5,7 +5,7 @@ crash between the two leaves an open attempt and a job that asks the gateway (re
 nothing is ever taken twice, because the attempt's id is the gateway's idempotency key.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -63,7 +63,7 @@ class Parts:
     """What the payments service works with."""
 
     database: Database  # to read
-    writing: Database  # the writer's own connections
+    writing: Mapping[bool, Database]  # the writer's own connections, by livemode
     envelope: Envelope
     writer: Writer
     asker: Asker
@@ -92,7 +92,8 @@ class Payments:
     def close(self) -> None:
         """Write what waits to be written, then take nothing more."""
         self.parts.writer.close()
-        self.parts.writing.close()
+        for database in self.parts.writing.values():
+            database.close()
 
     def create(
         self, caller: Caller, command: CreatePayment, claim: Claim, request_id: str

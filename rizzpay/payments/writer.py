@@ -45,7 +45,6 @@ from rizzpay.vault import service as vault
 from rizzpay.webhooks import outbox
 from rizzpay.webhooks.model import EventData, NewEvent
 
-BATCH_BESIDE = 32  # payments that are worth a second transaction beside the one under way
 BATCH_MAX = 128  # payments a transaction; beyond this the gain is small (measured 2026-11-21)
 
 Decide = Callable[[Snapshot | None, Context], Changes]
@@ -122,15 +121,19 @@ class Writer:
 
     def __init__(
         self,
-        database: Database,
+        database: Database | Mapping[bool, Database],
         envelope: Envelope,
         rendering: Rendering,
         clocks: Clocks,
         *,
         together: bool = True,
     ) -> None:
-        """Start the two groups; `together=False` gives each write a transaction of its own."""
-        self._database = database
+        """Prepare a group for each mode; `together=False` gives each write its own transaction.
+
+        The modes may have databases of their own, by livemode, so that neither waits for the other.
+        """
+        shared = {True: database, False: database} if isinstance(database, Database) else database
+        self._databases: Mapping[bool, Database] = shared
         self._envelope = envelope
         self._rendering = rendering
         self._clocks = clocks
@@ -169,7 +172,7 @@ class Writer:
         be read first. When one is not, the set is done again with the claims made first.
         """
         hopeful = _look_new(writes)
-        for _ in range(self._database.size + 1):
+        for _ in range(self._databases[writes[0].tenant.livemode].size + 1):
             try:
                 return self._begin(writes) if hopeful else self._transact(writes)
             except Severed:
@@ -195,12 +198,14 @@ class Writer:
             [(claim, answers.get((claim.tenant, claim.key))) for claim in claims],
         )
         self._record_new(draft, batch)
-        self._database.run(draft, *{write.tenant for write in writes})
+        tenants = {write.tenant for write in writes}
+        self._databases[writes[0].tenant.livemode].run(draft, *tenants)
         return [_outcome(item) for item in batch]
 
     def _transact(self, writes: list[Write]) -> list[Result | Exception]:
         batch = [_Item(write) for write in writes]
-        with self._database.pipelined(*{write.tenant for write in writes}) as conn:
+        database = self._databases[writes[0].tenant.livemode]
+        with database.pipelined(*{write.tenant for write in writes}) as conn:
             known = {write.payment_id for write in writes if not write.begins}
             locked = store.lock(conn, known) if known else None
             self._claim(conn, batch)
