@@ -66,7 +66,7 @@ def test_a_closed_loop_would_have_hidden_the_stall(server):
     seen = engine.drain(5)
     engine.close()
     waited = sum(1 for one in seen.latencies[0] if one > 0.2)
-    assert waited <= 4  # one a connection, among hundreds
+    assert waited <= 8  # one a connection, perhaps two on a busy machine, among hundreds
 
 
 def test_what_is_never_answered_is_counted_and_stands_in_the_percentiles(server):

@@ -143,16 +143,21 @@ def test_the_real_database_is_durable(session):
 
 def test_ctrl_c_ends_a_run_with_a_report_of_its_part(appliance, tmp_path):
     data, file = appliance.data, tmp_path / "run.json"
-    load = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "capacity", "load", "--rate", "10", "--seconds", "60"),
-            *("--credentials", data / "credentials.json", "--config", data / "rizzpay.toml"),
-            *("--json", file),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    # whoever runs the tests in the background ignores SIGINT, and so would the child
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        load = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "capacity", "load", "--rate", "10", "--seconds", "60"),
+                *("--credentials", data / "credentials.json", "--config", data / "rizzpay.toml"),
+                *("--json", file),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     with pytest.raises(subprocess.TimeoutExpired):
         load.wait(6)
     load.send_signal(signal.SIGINT)

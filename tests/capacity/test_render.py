@@ -48,13 +48,12 @@ def ask(cluster, name: str, config: str) -> subprocess.CompletedProcess[str]:
     """Let PostgreSQL read a configuration file and say a parameter; nothing is started."""
     file = cluster.data / "postgresql.conf"
     file.write_text(config)
-    who = {} if cluster.account is None else {"user": cluster.account.uid}
+    as_whom = [] if cluster.account is None else ["setpriv", *cluster.account.arguments()]
     return subprocess.run(
-        [str(cluster.programs / "postgres"), "-D", str(cluster.data), "-C", name],
+        [*as_whom, str(cluster.programs / "postgres"), "-D", str(cluster.data), "-C", name],
         capture_output=True,
         text=True,
         check=False,
-        **who,
     )
 
 
