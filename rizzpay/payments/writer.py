@@ -191,12 +191,9 @@ class Writer:
             raise _Hopeless
         answers = self._answers({}, batch)
         claims = [write.claim for write in writes if write.claim is not None]
+        answered = [(claim, answers.get((claim.tenant, claim.key))) for claim in claims]
         draft = Draft()
-        idempotency.take(
-            draft,
-            self._envelope,
-            [(claim, answers.get((claim.tenant, claim.key))) for claim in claims],
-        )
+        idempotency.take(draft, self._envelope, answered)
         self._record_new(draft, batch)
         tenants = {write.tenant for write in writes}
         self._databases[writes[0].tenant.livemode].run(draft, *tenants)
