@@ -146,6 +146,7 @@ class Pipeline:
         pgconn = self._conn.pgconn
         begins = pgconn.transaction_status == TransactionStatus.IDLE
         results: list[PGresult] = []
+        asked: list[Sent | _Text] = []
         try:
             pgconn.enter_pipeline_mode()
             if begins:
@@ -158,7 +159,8 @@ class Pipeline:
             pgconn.exit_pipeline_mode()
         except psycopg.OperationalError as error:
             self._conn.close()
-            raise Broken(undecided=commit and _failed(results) is None) from error
+            before_commit = results[: len(asked) + begins]
+            raise Broken(undecided=commit and _failed(before_commit) is None) from error
         except BaseException:  # the greenlet was killed: what is under way stays unread
             self._conn.close()
             raise

@@ -13,7 +13,7 @@ from rizzpay.payments.types import Payment, Refund
 from rizzpay.payments.writer import Rendering, Writer
 
 # The writer has a connection of its own for each mode: it waits for nobody, and its plans and
-# memory stay warm. Going round a pool of eight cost PostgreSQL half as much again (2026-11-21).
+# memory stay warm. Going between two cost PostgreSQL a third more (2026-11-21).
 WRITER_CONNECTIONS = 1
 
 

@@ -33,7 +33,7 @@ from rizzpay.idempotency.model import (
     Won,
 )
 from rizzpay.infra import jobs
-from rizzpay.infra.database import Connection, Database, Severed
+from rizzpay.infra.database import Connection, Database
 from rizzpay.infra.envelope import Envelope
 from rizzpay.infra.group_commit import GroupCommit
 from rizzpay.infra.pipeline import Draft, Sender
@@ -166,21 +166,17 @@ class Writer:
         return [results[number] for number in range(len(writes))]
 
     def _write(self, writes: list[Write]) -> list[Result | Exception]:
-        """Write a set; a connection that had gone stale is replaced.
+        """Write a set.
 
         New payments are written in the hope that their keys are new as well: then nothing has to
         be read first. When one is not, the set is done again with the claims made first.
         """
-        hopeful = _look_new(writes)
-        for _ in range(self._databases[writes[0].tenant.livemode].size + 1):
+        if _look_new(writes):
             try:
-                return self._begin(writes) if hopeful else self._transact(writes)
-            except Severed:
-                continue
+                return self._begin(writes)
             except Exception as error:
-                if not (hopeful and (isinstance(error, _Hopeless) or idempotency.is_taken(error))):
+                if not (isinstance(error, _Hopeless) or idempotency.is_taken(error)):
                     raise
-                hopeful = False
         return self._transact(writes)
 
     def _begin(self, writes: list[Write]) -> list[Result | Exception]:
