@@ -16,8 +16,6 @@ FULL = 0.92  # of all cores: nothing is left to give
 WORKER_FULL = 0.9  # of a core, of one API worker: Python runs on one
 COMMIT_SHARE = 0.5  # of the median latency: then commits are what is waited for
 OWN = ("haproxy", "api", "postgres", "worker", "valkey", "sandbox", "hsmd")
-# Work that a production machine has elsewhere or that only the test makes.
-NOT_OURS = (processes.GENERATOR, processes.OTHERS)
 # What may be used of a machine without queues growing long: M/M/c at 0.75 waits about a service
 # time; capacity plans of banks use 0.7 to 0.8.
 USABLE = 0.75

@@ -29,7 +29,6 @@ PART_S = 0.8
 OPERATIONS_MAX = 20_000
 OPERATIONS_MIN = 20  # below them a p99 would be an anecdote; they are done whatever it takes
 DEPTH = 8
-ALIGNMENT = mmap.PAGESIZE
 MB = 1_000_000
 
 
