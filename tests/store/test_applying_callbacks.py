@@ -142,8 +142,7 @@ def desk(own_database, tmp_path):
         ),
         tenant,
     )
-    payments.parts.writer.close()
-    payments.parts.writing.close()
+    payments.close()
     database.close()
     http.close()
 
