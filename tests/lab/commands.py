@@ -1,0 +1,37 @@
+"""Starts programs for the lab and says what they said when one fails."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+
+class LabError(Exception):
+    """Something of the lab did not do what it should; says which command and what it printed."""
+
+
+def run(*command: str | Path, **options: Any) -> str:
+    """Run a program to its end and return what it printed; raises LabError if it fails."""
+    result = attempt(*command, **options)
+    if result.returncode != 0:
+        said = (result.stderr + result.stdout).strip()[-3000:]
+        raise LabError(f"{' '.join(map(str, command))}: exit {result.returncode}\n{said}")
+    return result.stdout
+
+
+def attempt(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, however it ends."""
+    options.setdefault("stdin", subprocess.DEVNULL if "input" not in options else None)
+    if options["stdin"] is None:
+        del options["stdin"]
+    return subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=False, **options
+    )
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs; one that ended and waits to be collected does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
