@@ -14,6 +14,7 @@ import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -28,12 +29,18 @@ ROOT = Path(__file__).parents[2]
 ANSIBLE = ROOT / "appliance" / "ansible"
 STORE = Path("/var/tmp/rizzpay-lab")  # not /tmp, which may be memory
 CLIENT, CLIENT_ADDRESS = "client", "198.51.100.200"
+ACQUIRER_PORT = 8090
+CALLS_OUT = (("acquirer", CLIENT_ADDRESS, ACQUIRER_PORT), ("packages", CONTROLLER, PORT))
 # What a lab is not: the requirements of a production site that it waives, and its small load.
 SITE = {
     "rizzpay_target_tps": 100,
     "rizzpay_preflight_waivers": [
         {"check": check, "reason": "a lab on a developer's machine", "until": "2099-12-31"}
         for check in ("cores", "memory", "raid", "nic", "bond", "clock", "fsync")
+    ],
+    "firewall_egress": [
+        {"name": name, "to": f"{address}/32", "protocol": "tcp", "port": port}
+        for name, address, port in CALLS_OUT
     ],
 }
 
@@ -59,6 +66,11 @@ class Lab:
     def cache(self) -> PackageCache:
         """The package cache that all labs share."""
         return PackageCache(STORE / "packages")
+
+    def hosts(self, group: str) -> list[str]:
+        """Return the machines of a group of the inventory."""
+        groups = yaml.safe_load((self.sources / "hosts.yml").read_text())["all"]["children"]
+        return list(groups[group]["hosts"])
 
     @cached_property
     def machines(self) -> dict[str, Machine]:
@@ -173,8 +185,18 @@ class Lab:
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"lab {self.name}", "-f", key)
         site = {**SITE, "rizzpay_pki_dir": str(self.directory / "pki")}
         (self.directory / "site.yml").write_text(yaml.safe_dump(site))
+        acquirer = {
+            "kind": "sandbox",
+            "base_url": f"http://{CLIENT_ADDRESS}:{ACQUIRER_PORT}",
+            "livemode": False,
+            "key_id": "sandbox",
+            "secret": secrets.token_hex(16),
+            "callback_secret": secrets.token_hex(16),
+        }
+        (self.directory / "acquirer.yml").write_text(yaml.safe_dump(acquirer))
         names = yaml.safe_load((ANSIBLE / "inventories" / "vault.example.yml").read_text())
-        values = {name: secrets.token_hex(16) for name in names}
+        values: dict[str, Any] = {name: secrets.token_hex(16) for name in names}
+        values["rizzpay_gateways"] = {"sandbox": acquirer}
         password = self.directory / "vault-password"
         password.write_text(secrets.token_hex(32))
         vault = self.directory / "vault.yml"

@@ -1,0 +1,90 @@
+"""What the machines of an installed lab say about themselves, asked as an operator would."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tests.lab.commands import LabError
+from tests.lab.lab import Lab
+from tests.lab.machine import Machine
+from tests.lab.waiting import wait_until
+
+VIP = "198.51.100.100"
+PATRONI = "/etc/patroni/config.yml"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The database cluster, the address and the service of a lab."""
+
+    lab: Lab
+
+    @property
+    def machines(self) -> list[Machine]:
+        """The machines that are on."""
+        return [machine for machine in self.lab.machines.values() if machine.is_on]
+
+    def members(self) -> dict[str, dict[str, Any]]:
+        """Return Patroni's members by name; nothing if no machine can tell."""
+        for machine in self.machines:
+            asked = machine.attempt("timeout", "10", "patronictl", "-c", PATRONI, "list", "-f",
+                                    "json")  # fmt: skip
+            if asked.returncode == 0 and asked.stdout.strip().startswith("["):
+                return {row["Member"]: row for row in json.loads(asked.stdout)}
+        return {}
+
+    def primary(self) -> Machine:
+        """Return the machine whose PostgreSQL is Patroni's leader."""
+        return self._with_role("Leader")
+
+    def synchronous_standby(self) -> Machine:
+        """Return the machine that confirms every commit."""
+        return self._with_role("Sync Standby")
+
+    def bystander(self) -> Machine:
+        """Return a database machine that is neither."""
+        busy = {self.primary().name, self.synchronous_standby().name}
+        return next(one for one in self.machines if one.name not in busy)
+
+    def holder(self) -> Machine | None:
+        """Return the machine that has the virtual address."""
+        for machine in self.machines:
+            if VIP in machine.run("ip", "-4", "-o", "addr"):
+                return machine
+        return None
+
+    def query(self, text: str, machine: Machine | None = None) -> list[list[str]]:
+        """Return the rows of a query on the primary, or on a machine's own PostgreSQL."""
+        psql = ("runuser", "-u", "postgres", "--", "psql", "-X", "-d", "rizzpay", "-AtqF", "\t")
+        said = (machine or self.primary()).run(*psql, "-c", text, timeout_s=120)
+        return [line.split("\t") for line in said.splitlines()]
+
+    def is_whole(self) -> bool:
+        """Tell whether everything is there: databases in step, etcd, Valkey, address, service."""
+        expected = len(self.lab.machines)
+        if len(self.machines) != expected or self.holder() is None:
+            return False
+        rows = self.members().values()
+        in_step = [row for row in rows if row["State"] in {"running", "streaming"}]
+        roles = sorted(row["Role"] for row in rows)
+        return (
+            len(in_step) == expected
+            and roles.count("Leader") == 1
+            and (expected == 1 or roles.count("Sync Standby") == 1)
+            and all(_serves(machine) for machine in self.machines)
+        )
+
+    def wait_until_whole(self, timeout_s: float) -> float:
+        """Return after how many seconds everything was there again."""
+        return wait_until(self.is_whole, "the site to be whole", timeout_s=timeout_s)
+
+    def _with_role(self, role: str) -> Machine:
+        for name, row in self.members().items():
+            if row["Role"] == role:
+                return self.lab.machines[name]
+        raise LabError(f"no member of the cluster is {role}")
+
+
+def _serves(machine: Machine) -> bool:
+    units = ("etcd", "patroni", "valkey-server", "valkey-sentinel", "haproxy", "rizzpay.target")
+    return machine.attempt("systemctl", "is-active", "-q", *units).returncode == 0

@@ -1,0 +1,133 @@
+"""Runs a drill: a whole site, a client that pays, the fault, the way back, and the books."""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.lab.books import IMBALANCE, PAYMENTS, Row, judge
+from tests.lab.client import Outcome, acknowledged, longest_silence_s
+from tests.lab.cluster import Cluster
+from tests.lab.commands import LabError
+from tests.lab.drills import Drill
+from tests.lab.till import Paying, Till
+from tests.lab.waiting import wait_until
+
+PER_SECOND = 20.0  # of all machines on one computer with two cores
+CALM_S = 5.0  # payments before the fault, and after it before the way back
+WHOLE_S_MAX = 180.0
+BACK_S_MAX = 90.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """A row of var/lab/drills.json."""
+
+    drill: str
+    title: str
+    acknowledged: int
+    unanswered: int
+    lost: int
+    doubled: int
+    imbalance: int
+    outage_s: float
+    goal_s: float
+    rejoined: bool
+    rejoined_s: float
+    retried: int
+    refused: dict[str, int]
+    note: str = ""
+
+    @property
+    def kept_every_payment(self) -> bool:
+        """Whether nothing was lost, doubled or out of balance."""
+        return self.lost == self.doubled == self.imbalance == 0 and self.acknowledged > 0
+
+
+def run(drill: Drill, cluster: Cluster, till: Till) -> Result:
+    """Run one drill on a whole site, and leave a whole site; raises LabError if it cannot."""
+    cluster.wait_until_whole(WHOLE_S_MAX)
+    drill.arrange(cluster)
+    paying = till.pay(drill.name, PER_SECOND)
+    note = ""
+    try:
+        _wait_for_payments(paying, since=time.monotonic(), count=int(PER_SECOND * CALM_S))
+        undo = drill.hurt(cluster)
+        try:
+            _wait_for_payments(paying, since=time.monotonic(), count=int(PER_SECOND * CALM_S))
+        except LabError as error:
+            note = str(error)
+        finally:
+            undo()
+        healed = time.monotonic()
+        try:
+            cluster.wait_until_whole(WHOLE_S_MAX)
+            rejoined = True
+        except LabError as error:
+            rejoined, note = False, f"{note} {error}".strip()
+        rejoined_s = time.monotonic() - healed
+        _wait_for_payments(paying, since=time.monotonic(), count=int(PER_SECOND))
+    finally:
+        outcomes = paying.stop()
+    return _judged(drill, cluster, outcomes, rejoined=rejoined, rejoined_s=rejoined_s, note=note)
+
+
+def _wait_for_payments(paying: Paying, *, since: float, count: int) -> None:
+    """Wait until so many payments that began after a moment are acknowledged."""
+
+    def enough() -> bool:
+        fresh = [one for one in acknowledged(paying.noted()) if one.started_s >= since]
+        return len(fresh) >= count
+
+    wait_until(enough, f"{count} acknowledged payments", timeout_s=BACK_S_MAX)
+
+
+def _judged(
+    drill: Drill, cluster: Cluster, outcomes: list[Outcome], *,
+    rejoined: bool, rejoined_s: float, note: str,
+) -> Result:  # fmt: skip
+    prefix = outcomes[0].key.rpartition("-")[0]
+    rows = [
+        Row(reference, payment_id, status, int(captured))
+        for reference, payment_id, status, captured in cluster.query(PAYMENTS.format(prefix=prefix))
+    ]
+    verdict = judge(outcomes, rows)
+    refused: dict[str, int] = {}
+    for one in outcomes:
+        if one.status is not None and one not in acknowledged([one]):
+            reason = f"{one.status} {one.state}"
+            refused[reason] = refused.get(reason, 0) + 1
+    return Result(
+        drill=drill.name,
+        title=drill.title,
+        acknowledged=verdict.acknowledged,
+        unanswered=sum(one.status is None for one in outcomes),
+        lost=len(verdict.lost),
+        doubled=len(verdict.doubled),
+        imbalance=len(cluster.query(IMBALANCE.format(prefix=prefix))),
+        outage_s=round(longest_silence_s(outcomes), 2),
+        goal_s=drill.goal_s,
+        rejoined=rejoined,
+        rejoined_s=round(rejoined_s, 1),
+        retried=sum(one.sent > 1 for one in outcomes),
+        refused=refused,
+        note=note,
+    )
+
+
+def write(results: list[Result], file: Path) -> None:
+    """Write the rows, for whoever reads them later."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps([asdict(one) for one in results], indent=2) + "\n")
+
+
+def table(results: list[Result]) -> str:
+    """Return the rows for people."""
+    head = f"{'drill':<18} {'acknowledged':>12} {'lost':>5} {'doubled':>8} {'imbalance':>10} "
+    head += f"{'outage s':>9} {'goal s':>7} {'rejoined':>9}"
+    lines = [head]
+    for one in results:
+        line = f"{one.drill:<18} {one.acknowledged:>12} {one.lost:>5} {one.doubled:>8} "
+        line += f"{one.imbalance:>10} {one.outage_s:>9.2f} {one.goal_s:>7.1f} "
+        lines.append(line + f"{'yes' if one.rejoined else 'NO':>9}  {one.note}".rstrip())
+    return "\n".join(lines)
