@@ -1,12 +1,15 @@
 """Config: one frozen tree read from rizzpay.toml; secrets are file names, never values.
 
-A secret file holds the secret and nothing else; production puts it there through systemd
-credentials. Unsafe values are refused here, with a sentence that says what to change.
+A secret file holds the secret and nothing else. One that is named without a directory is a
+credential: systemd puts it into the directory that CREDENTIALS_DIRECTORY names, for the one unit
+that may have it; a command that an operator runs finds it in `credentials` beside rizzpay.toml.
+Unsafe values are refused here, with a sentence that says what to change.
 """
 
 import ipaddress
+import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -14,6 +17,18 @@ from rizzpay.core.errors import Misconfigured
 from rizzpay.core.secret import Secret
 
 UpiLinks = Literal["acquirer", "own"]
+AnyStruct = TypeVar("AnyStruct", bound=msgspec.Struct)
+
+CREDENTIALS = "CREDENTIALS_DIRECTORY"  # systemd.exec(5), LoadCredential=
+SECRET_FILES = {
+    "app_password_file",
+    "worker_password_file",
+    "owner_password_file",
+    "password_file",
+    "pin_file",
+    "secret_file",
+    "callback_secret_file",
+}
 
 # Loopback and link-local, where metadata services answer; the last is IPv4 written as IPv6.
 THIS_HOST = tuple(
@@ -38,7 +53,11 @@ class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """PostgreSQL; `host` may be the directory of a Unix socket."""
+    """PostgreSQL; `host` may be the directory of a Unix socket.
+
+    With `ca_file` the connection is TLS, and the server has to show a certificate of that authority
+    for `server_name`: a TCP proxy in between changes nothing of it.
+    """
 
     host: str
     port: int
@@ -46,17 +65,26 @@ class DatabaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     app_password_file: str
     worker_password_file: str
     owner_password_file: str
+    ca_file: str = ""
+    server_name: str = ""  # default: `host`
     pool_size: int = 8  # connections a process
     connect_timeout_s: int = 5
 
 
 class CacheSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Valkey or Redis, by Unix socket or host and port."""
+    """Valkey or Redis, by Unix socket, by host and port, or as its Sentinels say.
+
+    With `ca_file` cache and Sentinels are spoken to in TLS, and each shows a certificate for the
+    address that it is reached at.
+    """
 
     socket: str = ""
     host: str = "127.0.0.1"
     port: int = 6379
-    password_file: str = ""
+    sentinels: tuple[str, ...] = ()  # host:port of each; any of them knows the primary
+    sentinel_service: str = "rizzpay"  # the name under which they watch it
+    ca_file: str = ""
+    password_file: str = ""  # of the cache and of its Sentinels
     timeout_s: float = 0.25
 
 
@@ -157,22 +185,51 @@ def load(path: Path) -> Config:
     except msgspec.DecodeError as error:
         raise Misconfigured(f"{path}: {error}") from None
     _refuse_unsafe(config)
-    return config
+    return _with_credentials(config, _credentials(path))
 
 
 def read_secret(path: str) -> Secret[str]:
     """Return what a secret file holds, without the newline at its end."""
     file = Path(path)
+    # systemd gives a unit's user a credential by an access list, which looks like a group's right
+    others = 0o007 if os.environ.get(CREDENTIALS) == str(file.parent) else 0o077
     try:
         mode = file.stat().st_mode
         text = file.read_text().rstrip("\n")
     except OSError as error:
         raise Misconfigured(f"secret file {path}: {error.strerror}") from None
-    if mode & 0o077:
+    if mode & others:
         raise Misconfigured(f"secret file {path} is readable by others; chmod 600 it")
     if not text:
         raise Misconfigured(f"secret file {path} is empty")
     return Secret(text)
+
+
+def _credentials(config_file: Path) -> Path:
+    return Path(os.environ.get(CREDENTIALS) or config_file.resolve().parent / "credentials")
+
+
+def _with_credentials(config: Config, directory: Path) -> Config:
+    """Return the settings with a whole path in the place of each credential's name."""
+
+    def found(name: str) -> str:
+        return str(directory / name) if name and Path(name).name == name else name
+
+    def rename(part: AnyStruct) -> AnyStruct:
+        files = {
+            name: found(getattr(part, name))
+            for name in part.__struct_fields__
+            if name in SECRET_FILES
+        }
+        return msgspec.structs.replace(part, **files)
+
+    return msgspec.structs.replace(
+        config,
+        database=rename(config.database),
+        cache=rename(config.cache),
+        hsm=rename(config.hsm),
+        gateways={name: rename(gateway) for name, gateway in config.gateways.items()},
+    )
 
 
 def _refuse_unsafe(config: Config) -> None:
@@ -182,6 +239,7 @@ def _refuse_unsafe(config: Config) -> None:
     if not service.public_url.startswith("https://"):
         raise Misconfigured("service.public_url must begin with https://")
     _refuse_forgetting(config.retention)
+    _refuse_unnamed_server(config.database)
     private = [_network(text) for text in config.webhooks.private_targets]
     for text in service.management_cidrs:
         _network(text)
@@ -189,8 +247,23 @@ def _refuse_unsafe(config: Config) -> None:
         for network in private:
             if any(network.version == one.version and network.overlaps(one) for one in THIS_HOST):
                 raise Misconfigured(f"webhooks.private_targets: {network} is this host itself")
+        _refuse_clear_text(config)
         for name, gateway in config.gateways.items():
             _refuse_unsafe_gateway(name, gateway)
+
+
+def _refuse_clear_text(config: Config) -> None:
+    """Refuse what would cross a network without TLS."""
+    database, cache = config.database, config.cache
+    if not database.host.startswith("/") and not database.ca_file:
+        raise Misconfigured("database.host is reached over TCP; set database.ca_file for TLS")
+    if not cache.socket and not cache.ca_file:
+        raise Misconfigured("the cache is reached over TCP; set cache.ca_file for TLS")
+
+
+def _refuse_unnamed_server(database: DatabaseSettings) -> None:
+    if database.server_name and not database.ca_file:
+        raise Misconfigured("database.server_name is compared only in TLS; set database.ca_file")
 
 
 def _refuse_forgetting(retention: RetentionSettings) -> None:

@@ -22,7 +22,7 @@ from rizzpay.core import clock
 from rizzpay.gateways import catalog
 from rizzpay.gateways.port import BadCallback, Callback
 from rizzpay.idempotency import service as idempotency
-from rizzpay.infra import envelope, jobs, log, metrics, partitions
+from rizzpay.infra import envelope, jobs, log, metrics, partitions, service_manager
 from rizzpay.infra.database import Database, Role
 from rizzpay.infra.hsm.client import HsmClient
 from rizzpay.infra.http_client import HttpClient
@@ -139,6 +139,7 @@ class Worker:
     def run(self) -> None:
         """Work until stopped."""
         tasks = [gevent.spawn(self._repeat, *task) for task in self._tasks()]
+        service_manager.tell("READY=1")
         log.get(__name__).info("worker.ready", concurrency=CONCURRENCY)
         self._loop.run()
         gevent.killall(tasks)
@@ -146,6 +147,7 @@ class Worker:
 
     def _tasks(self) -> list[tuple[float, Callable[[], None]]]:
         settings = self.parts.config
+        sign_every_s = service_manager.alive_every_s()
         return [
             (settings.audit.seal_every_s, self._seal),
             (settings.audit.checkpoint_every_s, self._checkpoint),
@@ -155,6 +157,11 @@ class Worker:
             (PROVE_EVERY_S, self._prove),
             (3600.0, self._forget),
             (3600.0, self._keep_partitions),
+            *(
+                [(sign_every_s, partial(service_manager.tell, "WATCHDOG=1"))]
+                if sign_every_s
+                else []
+            ),
         ]
 
     def _repeat(self, every_s: float, task: Callable[[], None]) -> None:
@@ -166,6 +173,10 @@ class Worker:
                     "task.failed", task=task.__name__, error=type(error).__name__
                 )
             gevent.sleep(every_s)
+
+    def _show_life(self) -> None:
+        """Feed the service manager's watchdog: the event loop turns."""
+        service_manager.tell("WATCHDOG=1")
 
     def _seal(self) -> None:
         """Seal what has settled; sign sooner than planned when much was sealed."""

@@ -43,6 +43,8 @@ def _missing_packages(profile: str) -> list[str]:
         "haproxy": shutil.which("haproxy", path=SYSTEM_PATH) is not None,
         "softhsm2": shutil.which("softhsm2-util", path=SYSTEM_PATH) is not None,
         "ca-certificates": Path("/etc/ssl/certs/ca-certificates.crt").exists(),
+        # its one program is Redis with TLS and Sentinel as well, and nothing starts it by itself
+        "redis-tools": profile == "server" or shutil.which("redis-check-rdb") is not None,
         # the documents speak curl, and the tests run what they show
         "curl": profile == "server" or shutil.which("curl") is not None,
     }

@@ -2,13 +2,12 @@
 
 import os
 import signal
-import socket
 from pathlib import Path
 
 import click
 
 from rizzpay import config
-from rizzpay.infra import log
+from rizzpay.infra import log, service_manager
 from rizzpay.infra.hsm import inventory
 from rizzpay.infra.hsm.daemon import Daemon, harden
 
@@ -29,22 +28,10 @@ def command(config_path: Path, *, as_json: bool, own_config: Path | None) -> Non
     log.configure(settings.service.log_level)
     if settings.hsm.softhsm_config:
         os.environ["SOFTHSM2_CONF"] = settings.hsm.softhsm_config  # read by the module at start
-    daemon = Daemon(settings.hsm, inventory.read(Path(settings.hsm.inventory)), _notify)
+    daemon = Daemon(
+        settings.hsm, inventory.read(Path(settings.hsm.inventory)), service_manager.tell
+    )
     signal.signal(signal.SIGTERM, daemon.stop)
     signal.signal(signal.SIGINT, daemon.stop)
     harden()
     raise SystemExit(daemon.serve())
-
-
-def _notify(state: str) -> None:
-    """Tell systemd, as sd_notify(3) describes; without it, nobody."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    if address.startswith("@"):  # a name in the abstract namespace
-        address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        try:
-            sock.sendto(state.encode(), address)
-        except OSError as error:
-            log.get("hsmd").warning("notify.failed", error=error.strerror)

@@ -12,6 +12,7 @@ import click
 
 from rizzpay import config
 from rizzpay.core.errors import Misconfigured
+from rizzpay.infra import service_manager
 
 # Socket paths have at most 107 characters (sun_path in unix(7), less the zero at its end).
 SOCKET_PATH_MAX = 107
@@ -48,6 +49,7 @@ def command(config_path: Path, *, core: int, pin: bool, as_json: bool) -> None:
         _pin(core)
     metrics = Path(os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(run_dir / "metrics")))
     metrics.mkdir(mode=0o700, parents=True, exist_ok=True)
+    service_manager.keep_for_worker()
     os.environ["RIZZPAY_CONFIG"] = str(config_path.resolve())
     os.execv(sys.executable, _arguments(socket, run_dir))  # noqa: S606 - our own interpreter
 

@@ -6,24 +6,28 @@ tokens of a lease that runs out are lost, which errs on the strict side by less 
 
 When the cache does not answer, limits fail open into a bucket of this process alone: a payment is
 worth more than an exact limit. After a failure nobody asks the cache for a second, so a dead
-cache costs one time-out a second and not one a request.
+cache costs one time-out a second and not one a request. Where there are Sentinels, a new connection
+asks them who the primary is, so a failover costs the connections and nothing else.
 """
 
 import math
+import ssl
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from rizzpay.config import CacheSettings, read_secret
 from rizzpay.core import clock
 from rizzpay.core.errors import Unavailable
 from rizzpay.infra import metrics
 
-CONNECTIONS_MAX = 32  # a process; a waiter beyond them falls back like any other failure
+CONNECTIONS_MAX = 32  # a process; who comes beyond them falls back like after any other failure
 LEASE_S = 1.0  # how long a process keeps tokens
 LEASES_A_MINUTE = 1200  # a limit of n a minute is leased n // 1200 tokens at a time, at least one
 BREAK_S = 1.0  # how long a dead cache is left alone
@@ -82,21 +86,7 @@ class Cache:
 
     def __init__(self, settings: CacheSettings) -> None:
         """Prepare connections; the first use opens one."""
-        password = read_secret(settings.password_file).reveal() if settings.password_file else None
-        where = (
-            {"connection_class": redis.UnixDomainSocketConnection, "path": settings.socket}
-            if settings.socket
-            else {"host": settings.host, "port": settings.port}
-        )
-        self._pool = redis.BlockingConnectionPool(  # type: ignore[no-untyped-call]
-            max_connections=CONNECTIONS_MAX,
-            timeout=settings.timeout_s,
-            password=password,
-            socket_timeout=settings.timeout_s,
-            socket_connect_timeout=settings.timeout_s,
-            retry=Retry(NoBackoff(), 0),
-            **where,
-        )
+        self._pool = _sentinel_pool(settings) if settings.sentinels else _pool(settings)
         self._client = redis.Redis(connection_pool=self._pool)
         self._take = self._client.register_script(TAKE)
         self._leases: OrderedDict[str, _Lease] = OrderedDict()
@@ -178,6 +168,54 @@ class Cache:
             return _refused(per_minute, (1.0 - held.tokens) / rate, reset_s)
         held.tokens -= 1.0
         return _allowed(per_minute, int(held.tokens), reset_s)
+
+
+def _pool(settings: CacheSettings) -> redis.ConnectionPool:
+    """Return connections to one server."""
+    where: dict[str, Any] = {"host": settings.host, "port": settings.port}
+    if settings.ca_file:
+        where["connection_class"] = redis.SSLConnection
+    if settings.socket:
+        where = {"path": settings.socket, "connection_class": redis.UnixDomainSocketConnection}
+    return redis.BlockingConnectionPool(  # type: ignore[no-untyped-call] # has no types
+        max_connections=CONNECTIONS_MAX,
+        timeout=settings.timeout_s,
+        **where,
+        **_options(settings),
+    )
+
+
+def _sentinel_pool(settings: CacheSettings) -> redis.ConnectionPool:
+    """Return connections to the server that the Sentinels call primary."""
+    options = _options(settings)
+    with_tls = {"ssl": True} if settings.ca_file else {}
+    addresses = [address.rpartition(":") for address in settings.sentinels]
+    sentinel = Sentinel(  # type: ignore[no-untyped-call] # has no types
+        [(host, int(port)) for host, _, port in addresses],
+        sentinel_kwargs={**with_tls, **options},
+    )
+    return SentinelConnectionPool(  # type: ignore[no-untyped-call] # has no types
+        settings.sentinel_service,
+        sentinel,
+        max_connections=CONNECTIONS_MAX,
+        **with_tls,
+        **options,
+    )
+
+
+def _options(settings: CacheSettings) -> dict[str, Any]:
+    """Return what a connection needs, to a cache or to a Sentinel."""
+    password = read_secret(settings.password_file).reveal() if settings.password_file else None
+    options: dict[str, Any] = {
+        "password": password,
+        "socket_timeout": settings.timeout_s,
+        "socket_connect_timeout": settings.timeout_s,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    if settings.ca_file:
+        options["ssl_ca_certs"] = settings.ca_file
+        options["ssl_min_version"] = ssl.TLSVersion.TLSv1_3
+    return options
 
 
 def _allowed(limit: int, remaining: int, reset_s: int) -> Taken:

@@ -259,7 +259,7 @@ def conninfo(settings: DatabaseSettings, role: Role) -> str:
     }[role]
     return make_conninfo(
         "",
-        host=settings.host,
+        **_place(settings),
         port=settings.port,
         dbname=settings.name,
         user=role.value,
@@ -271,6 +271,21 @@ def conninfo(settings: DatabaseSettings, role: Role) -> str:
         tcp_user_timeout=10_000,
         options=SESSION,
     )
+
+
+def _place(settings: DatabaseSettings) -> dict[str, str]:
+    """Return where the server is and, over TLS, whose certificate it has to show."""
+    if not settings.ca_file:
+        return {"host": settings.host}
+    return {
+        "host": settings.server_name or settings.host,
+        **({"hostaddr": settings.host} if settings.server_name else {}),
+        "sslmode": "verify-full",
+        "sslrootcert": settings.ca_file,
+        "ssl_min_protocol_version": "TLSv1.3",
+        "gssencmode": "disable",
+        "channel_binding": "require",
+    }
 
 
 def _set_tenants(conn: Connection, tenants: tuple[Tenant, ...]) -> None:

@@ -55,6 +55,37 @@ def test_settings_are_read_with_their_defaults(tmp_path):
     assert settings.payments.resolve_schedule_s == (30, 120, 600, 3600, 21_600, 86_400)
 
 
+def test_a_secret_named_without_a_directory_is_a_credential_of_the_unit(tmp_path, monkeypatch):
+    file = written(tmp_path, GOOD)
+    assert config.load(file).database.app_password_file == str(tmp_path / "credentials" / "app")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/unit")
+    settings = config.load(file)
+    assert settings.database.worker_password_file == "/run/credentials/unit/worker"
+    assert settings.hsm.pin_file == "/run/credentials/unit/pin"
+    assert settings.gateways["bank"].callback_secret_file == "/run/credentials/unit/callback"
+    assert settings.cache.password_file == ""  # none is wanted
+
+
+def test_a_secret_with_a_directory_is_taken_as_it_is(tmp_path):
+    settings = config.load(written(tmp_path, GOOD.replace('"pin"', '"/etc/pin"')))
+    assert settings.hsm.pin_file == "/etc/pin"
+
+
+def test_a_credential_may_be_readable_through_an_access_list_and_by_nobody_else(
+    tmp_path, monkeypatch
+):
+    file = tmp_path / "app"
+    file.write_text("secret")
+    file.chmod(0o440)
+    with pytest.raises(Misconfigured, match="readable by others"):
+        config.read_secret(str(file))
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert config.read_secret(str(file)).reveal() == "secret"
+    file.chmod(0o444)
+    with pytest.raises(Misconfigured, match="readable by others"):
+        config.read_secret(str(file))
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(Misconfigured, match="does not exist; name the file with --config"):
         config.load(tmp_path / "none.toml")
@@ -65,6 +96,9 @@ def test_a_missing_file_is_named(tmp_path):
     [
         ("[service]", "[service", "rizzpay.toml"),
         ("port = 5432", 'port = "5432"', "port"),
+        ('"/run/postgresql"', '"10.0.0.1"', "set database.ca_file for TLS"),
+        ('socket = "/run/valkey.sock"', 'host = "10.0.0.1"', "set cache.ca_file for TLS"),
+        ("port = 5432", 'port = 5432\nserver_name = "db"', "set database.ca_file"),
         ("port = 5432", "port = 5432\nsurprise = 1", "surprise"),
         ('"production"', '"staging"', "embedded or production"),
         ("https://pay", "http://pay", "public_url must begin with https"),

@@ -26,7 +26,7 @@ from typing import Any, assert_never
 from rizzpay.config import HsmSettings
 from rizzpay.core import clock
 from rizzpay.core.errors import Misconfigured
-from rizzpay.infra import log
+from rizzpay.infra import log, service_manager
 from rizzpay.infra.hsm import protocol
 from rizzpay.infra.hsm.inventory import DATA_KEK, Inventory
 from rizzpay.infra.hsm.protocol import FRAME_MAX, LENGTH, HsmRefused
@@ -73,7 +73,7 @@ class Daemon:
         self._log = log.get("hsmd")
         self._detail = "not tried yet"
         self._ready = False
-        self._next_login_s = self._next_watch_s = 0.0
+        self._next_login_s = self._next_watch_s = self._next_sign_s = 0.0
         self._operations: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
         self._busy_s = 0.0
@@ -100,6 +100,7 @@ class Daemon:
         self._log.info("hsmd.ready", socket=self._settings.socket, uids=sorted(self._allowed))
         try:
             while not self._stopping:
+                self._show_life()
                 self._watch_token()
                 for key, events in self._selector.select(TICK_S):
                     self._on_event(key, events)
@@ -114,6 +115,13 @@ class Daemon:
             self._close()
         self._log.info("hsmd.stopped")
         return 0
+
+    def _show_life(self) -> None:
+        """Feed the service manager's watchdog; a module that never returns ends our life so."""
+        every_s, now_s = service_manager.alive_every_s(), clock.monotonic_s()
+        if every_s is not None and now_s >= self._next_sign_s:
+            self._next_sign_s = now_s + every_s
+            self._notify("WATCHDOG=1")
 
     # ------------------------------------------------------------------------------ the token
 

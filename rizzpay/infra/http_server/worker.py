@@ -19,6 +19,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from rizzpay.core import clock
 from rizzpay.core.errors import Misconfigured
+from rizzpay.infra import service_manager
 
 TICK_S = 0.5  # heartbeat, Date, and the clock that connections are held against
 LAST_TICK_S = 0.02  # while it stops
@@ -36,6 +37,11 @@ class Worker(GeventWorker):  # type: ignore[misc] # gunicorn ships no types
                 raise Misconfigured("this worker serves Unix sockets only; HAProxy stands before")
         super().init_process()
 
+    def load_wsgi(self) -> None:
+        """Load the application, which may wait for its parts; the event loop shows its life."""
+        gevent.spawn(self._show_life)
+        super().load_wsgi()
+
     def run(self) -> None:
         """Serve until told to stop, then stop without losing a request."""
         # Only now is the standard library gevent's, and the arbiter never loads these.
@@ -48,6 +54,7 @@ class Worker(GeventWorker):  # type: ignore[misc] # gunicorn ships no types
         self._doors = [Door(listener, site, self.worker_connections) for listener in self.sockets]
         site.tick()
         self._resume()
+        service_manager.tell("READY=1")
         while self.alive:
             self.notify()
             site.tick()
@@ -56,6 +63,12 @@ class Worker(GeventWorker):  # type: ignore[misc] # gunicorn ships no types
         self._stop(site)
         if site.connections:
             log.get(__name__).warning("worker.cut_off", connections=len(site.connections))
+
+    def _show_life(self) -> None:
+        """Feed the service manager's watchdog as long as the event loop turns."""
+        while every_s := service_manager.alive_every_s():
+            service_manager.tell("WATCHDOG=1")
+            gevent.sleep(every_s)
 
     def _resume(self) -> None:
         """Take connections again, when there was no room for them."""
