@@ -84,7 +84,8 @@ class CacheSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sentinels: tuple[str, ...] = ()  # host:port of each; any of them knows the primary
     sentinel_service: str = "rizzpay"  # the name under which they watch it
     ca_file: str = ""
-    password_file: str = ""  # of the cache and of its Sentinels
+    username: str = ""  # of the cache's access list, and of its Sentinels'
+    password_file: str = ""  # of both
     timeout_s: float = 0.25
 
 

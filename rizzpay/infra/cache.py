@@ -207,6 +207,7 @@ def _options(settings: CacheSettings) -> dict[str, Any]:
     """Return what a connection needs, to a cache or to a Sentinel."""
     password = read_secret(settings.password_file).reveal() if settings.password_file else None
     options: dict[str, Any] = {
+        "username": settings.username or None,
         "password": password,
         "socket_timeout": settings.timeout_s,
         "socket_connect_timeout": settings.timeout_s,

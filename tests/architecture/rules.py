@@ -15,7 +15,12 @@ COLUMNS_MAX = 100
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 400
 
-GENERATED = {"sql/schema.sql", "requirements.lock", "requirements-dev.lock"}
+GENERATED = {
+    "sql/schema.sql",
+    "requirements.lock",
+    "requirements-appliance.lock",
+    "requirements-dev.lock",
+}
 BANNED_NAMES = {
     "utils",
     "util",

@@ -1,0 +1,1 @@
+"""A release: everything of RizzPay that a server without a network installs, in one directory."""
