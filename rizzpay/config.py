@@ -98,7 +98,8 @@ class HsmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pin_file: str
     inventory: str  # hsm/keys.toml
     softhsm_config: str = ""  # SOFTHSM2_CONF of the development token; empty for a vendor's module
-    allowed_uids: tuple[int, ...] = ()  # empty: only the daemon's own uid
+    allowed_uids: tuple[int, ...] = ()
+    allowed_users: tuple[str, ...] = ()  # by name; neither: only the daemon's own uid
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

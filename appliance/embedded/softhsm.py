@@ -70,8 +70,13 @@ def _make(directory: Path, fresh: Path) -> None:
     user_pin, officer_pin = fresh / USER_PIN, fresh / OFFICER_PIN
     for file in (user_pin, officer_pin):
         _write_secret(file, secrets.token_urlsafe(24))
-    _converse(config, [officer_pin, officer_pin, user_pin, user_pin])
+    make_token(config, officer_pin, user_pin)
     fresh.rename(directory)
+
+
+def make_token(config: Path, officer_pin: Path, user_pin: Path) -> None:
+    """Make a token where the configuration says, with the PINs that the files hold."""
+    _converse(config, [officer_pin, officer_pin, user_pin, user_pin])
 
 
 def _configuration(tokens: Path) -> str:

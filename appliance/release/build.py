@@ -7,7 +7,8 @@
     sql/ hsm/          migrations, roles, key inventory
     VERSION SHA256SUMS
 
-Nothing is built here but our own wheel: a dependency without a wheel for that Python is refused.
+The same as one file lies beside it, which is what travels: 0.1.0.tar. Nothing is built here but
+our own wheel: a dependency without a wheel for that Python is refused.
 The same checkout gives the same bytes.
 """
 
@@ -18,6 +19,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,6 +51,7 @@ def build(directory: Path, python: str, version: str) -> None:
     _sum_up(fresh)
     shutil.rmtree(directory, ignore_errors=True)
     fresh.rename(directory)
+    _pack(directory)
 
 
 def _own_wheel(wheels: Path, version: str) -> Path:
@@ -95,6 +98,20 @@ def _sum_up(directory: Path) -> None:
     files = sorted(path for path in directory.rglob("*") if path.is_file())
     lines = [f"{_sha256(path)}  {path.relative_to(directory)}\n" for path in files]
     (directory / "SHA256SUMS").write_text("".join(lines))
+
+
+def _pack(directory: Path) -> None:
+    """Write the directory as one file, which is what travels to the servers."""
+
+    def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.uid = entry.gid = 0
+        entry.uname = entry.gname = "root"
+        entry.mtime = int(EPOCH)
+        return entry
+
+    with tarfile.open(directory.with_name(f"{directory.name}.tar"), "w") as archive:
+        for path in sorted(path for path in directory.rglob("*") if path.is_file()):
+            archive.add(path, str(path.relative_to(directory)), filter=plain)
 
 
 def _sha256(path: Path) -> str:

@@ -50,17 +50,25 @@ EXIT_REFUSED = 1
     help="Release that will run: 12 (PostgreSQL 15, HAProxy 2.6) or 13 (17, 3.0).",
 )
 @click.option(
+    "--api-hosts",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Hosts like this one that run the service: PostgreSQL has room for all of them.",
+)
+@click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the document to this file instead of standard output.",
 )
-def command(
+def command(  # noqa: PLR0913 - the options of a command
     *,
     target_tps: int,
     peak: float,
     machine_file: Path | None,
     costs_file: Path | None,
     debian: int,
+    api_hosts: int,
     output: Path | None,
 ) -> None:
     r"""Decide which core does what, and every size: pools, PostgreSQL, HAProxy, Valkey, kernel.
@@ -72,7 +80,7 @@ def command(
     rizzpay-capacity plan --target-tps 1000 --peak 3 --machine machine.json --output plan.json
     rizzpay-capacity probe | rizzpay-capacity plan --target-tps 500 --machine -
     """
-    wanted = whole.target(target_tps, peak, debian)
+    wanted = whole.target(target_tps, peak, debian, api_hosts)
     found = whole.plan(_machine(machine_file), wanted, _costs(costs_file))
     documents.write(found, output)
     _tell(found)

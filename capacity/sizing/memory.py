@@ -123,4 +123,4 @@ def proxy_connections(request: Request) -> int:
 
 def backends(request: Request) -> int:
     """Return PostgreSQL's max_connections."""
-    return service.connections(request) + SPARE_BACKENDS
+    return service.connections(request) * request.target.api_hosts + SPARE_BACKENDS

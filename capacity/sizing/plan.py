@@ -45,6 +45,7 @@ class Target(Part, frozen=True):
     peak: float
     peak_tps: int
     debian: Literal[12, 13]
+    api_hosts: int = 1  # hosts like this one whose service uses the same database
 
 
 class Summary(Part, frozen=True):

@@ -21,11 +21,12 @@ from capacity.sizing.plan import (
 from capacity.sizing.request import Request
 
 PEAK_MAX = 100.0
+HOSTS_MAX = 64  # more API hosts than one database can serve
 CACHES = {12: "redis-server.service", 13: "valkey-server.service"}
 DEMANDING: tuple[Component, ...] = get_args(Component)
 
 
-def target(tps: int, peak: float, debian: int) -> Target:
+def target(tps: int, peak: float, debian: int, api_hosts: int = 1) -> Target:
     """Return a checked target. Raises WrongUse."""
     if not 1 <= tps <= demand.TPS_MAX:
         raise WrongUse(f"--target-tps {tps}: between 1 and {demand.TPS_MAX:,}")
@@ -33,9 +34,11 @@ def target(tps: int, peak: float, debian: int) -> Target:
         raise WrongUse(f"--peak {peak}: between 1 and {PEAK_MAX:g} times an ordinary day")
     if debian not in {12, 13}:
         raise WrongUse(f"--debian {debian}: 12 or 13")
+    if not 1 <= api_hosts <= HOSTS_MAX:
+        raise WrongUse(f"--api-hosts {api_hosts}: between 1 and {HOSTS_MAX}")
     peak_tps = round(tps * peak)
     release: Literal[12, 13] = 12 if debian == 12 else 13  # noqa: PLR2004 - Debian's own number
-    return Target(tps=tps, peak=peak, peak_tps=peak_tps, debian=release)
+    return Target(tps=tps, peak=peak, peak_tps=peak_tps, debian=release, api_hosts=api_hosts)
 
 
 def plan(machine: Machine, wanted: Target, costs: Costs) -> Plan:

@@ -1,6 +1,7 @@
 """`rizzpay migrate`: bring the database to this release's schema."""
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -8,7 +9,12 @@ import click
 from rizzpay import config
 from rizzpay.infra import migrations
 
-DEFAULT_DIRECTORY = Path(__file__).resolve().parents[2] / "sql" / "migrations"
+# In an installed release they lie beside the packages, in a checkout beside this one.
+PLACES = (Path(sys.prefix), Path(__file__).resolve().parents[2])
+DEFAULT_DIRECTORY = next(
+    (place for root in PLACES if (place := root / "sql" / "migrations").is_dir()),
+    PLACES[0] / "sql" / "migrations",
+)
 
 
 @click.command("migrate")

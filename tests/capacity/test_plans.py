@@ -12,7 +12,7 @@ import pytest
 import capacity
 from capacity import documents
 from capacity.machine import Machine
-from capacity.sizing import whole
+from capacity.sizing import memory, whole
 from capacity.sizing.costs import DEFAULTS
 from capacity.sizing.plan import Plan, named, setting
 
@@ -137,3 +137,16 @@ def test_a_turning_disk_is_planned_as_one():
     plan = plan_of("too-small")
     assert value(plan, "postgresql", "random_page_cost") == 4.0
     assert value(plan, "disks", "/sys/block/sda/queue/scheduler") == "mq-deadline"
+
+
+def test_a_database_has_room_for_the_service_of_every_api_host():
+    machine = documents.read_machine(next(path for path in MACHINES if path.stem[:4] == "xeon"))
+    alone, three = (
+        value(
+            whole.plan(machine, whole.target(1000, 3.0, 13, hosts), DEFAULTS),
+            "postgresql",
+            "max_connections",
+        )
+        for hosts in (1, 3)
+    )
+    assert three - memory.SPARE_BACKENDS == 3 * (alone - memory.SPARE_BACKENDS)

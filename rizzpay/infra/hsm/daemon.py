@@ -10,6 +10,7 @@ It starts without a token, answers `unavailable` until there is one, and logs in
 import ctypes
 import fcntl
 import os
+import pwd
 import resource
 import selectors
 import signal
@@ -79,9 +80,10 @@ class Daemon:
         self._busy_s = 0.0
         self._stopping = False
         self._connections: dict[int, Connection] = {}
-        self._allowed = frozenset(settings.allowed_uids or (os.getuid(),))
+        named = _uids(settings)
+        self._allowed = named or frozenset((os.getuid(),))
         self._lock = _lock(settings.socket)
-        self._listener = _listen(settings.socket, shared=bool(settings.allowed_uids))
+        self._listener = _listen(settings.socket, shared=bool(named))
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._wake, self._woken = socket.socketpair()
@@ -346,6 +348,15 @@ def harden() -> None:
     libc: Any = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         raise Misconfigured(f"prctl(PR_SET_DUMPABLE): {os.strerror(ctypes.get_errno())}")
+
+
+def _uids(settings: HsmSettings) -> frozenset[int]:
+    """Return who may call, by number."""
+    try:
+        by_name = [pwd.getpwnam(name).pw_uid for name in settings.allowed_users]
+    except KeyError as error:
+        raise Misconfigured(f"hsm.allowed_users: {error.args[0]}") from None
+    return frozenset((*settings.allowed_uids, *by_name))
 
 
 def _lock(path: str) -> int:
