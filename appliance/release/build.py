@@ -42,7 +42,7 @@ def build(directory: Path, python: str, version: str) -> None:
     wheels = fresh / "wheels"
     wheels.mkdir(parents=True)
     own = _own_wheel(wheels, version)
-    _download(wheels, python)
+    download(LOCK, wheels, python)
     lock = f"rizzpay=={version} --hash=sha256:{_sha256(own)}\n{LOCK.read_text()}"
     (fresh / "requirements.lock").write_text(lock)
     for name in DATA:
@@ -74,13 +74,14 @@ def _own_wheel(wheels: Path, version: str) -> Path:
     return next(wheels.glob("rizzpay-*.whl"))
 
 
-def _download(wheels: Path, python: str) -> None:
+def download(lock: Path, wheels: Path, python: str) -> None:
+    """Fetch the wheels of a lock for a Python of the servers, each compared with its hash."""
     platforms = [part for name in PLATFORMS for part in ("--platform", name)]
     _pip(
         [
             *("download", "--require-hashes", "--no-deps", "--only-binary=:all:"),
             *("--implementation", "cp", "--python-version", python, *platforms),
-            *("--dest", str(wheels), "--requirement", str(LOCK)),
+            *("--dest", str(wheels), "--requirement", str(lock)),
         ],
         {},
     )
