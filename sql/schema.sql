@@ -5,6 +5,52 @@ CREATE SCHEMA rizzpay;
 
 ALTER SCHEMA rizzpay OWNER TO rizzpay_owner;
 
+CREATE TYPE rizzpay.beginning AS (
+	payment_id text,
+	merchant_id text,
+	livemode boolean,
+	status text,
+	amount bigint,
+	currency text,
+	capture_method text,
+	method jsonb,
+	reference text,
+	description text,
+	metadata jsonb,
+	return_url text,
+	payer_id text,
+	gateway text,
+	gateway_reference text,
+	next_action jsonb,
+	fee_basis_points integer,
+	gst_basis_points integer,
+	late_authorization text,
+	expires_at timestamp with time zone,
+	version integer,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	attempt_id text,
+	attempt_status text,
+	attempted_at timestamp with time zone,
+	key text,
+	request_hash bytea,
+	request_id text,
+	response_status integer,
+	response_body bytea,
+	actor text,
+	action text,
+	detail jsonb,
+	event_id text,
+	event_type text,
+	behind integer,
+	event json,
+	job_kind text,
+	job_key text,
+	run_at timestamp with time zone
+);
+
+ALTER TYPE rizzpay.beginning OWNER TO rizzpay_owner;
+
 CREATE FUNCTION rizzpay.add_partition(parent text, month date) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'

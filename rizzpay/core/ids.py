@@ -73,6 +73,23 @@ def ulids(at: datetime, count: int) -> list[str]:
     return [ulid(at) for _ in range(count)]
 
 
+class Fresh:
+    """As many ULIDs of a moment as somebody asks for, made when he does."""
+
+    __slots__ = ("_at", "_made")
+
+    def __init__(self, at: datetime) -> None:
+        """Make none yet."""
+        self._at = at
+        self._made: list[str] = []
+
+    def __getitem__(self, index: int) -> str:
+        """Return the `index`-th; the same index gives the same one."""
+        while index >= len(self._made):
+            self._made.append(ulid(self._at))
+        return self._made[index]
+
+
 def _begin(at: datetime) -> None:
     """Take up the time of `at`, with a new random part unless it is the same millisecond."""
     time_ms = int(at.timestamp() * 1000)

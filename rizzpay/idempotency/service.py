@@ -22,7 +22,7 @@ from rizzpay.idempotency.model import (
 )
 from rizzpay.infra.database import Connection
 from rizzpay.infra.envelope import Envelope
-from rizzpay.infra.pipeline import Sender, Sent
+from rizzpay.infra.pipeline import Sent
 
 PURPOSE = "answer"
 CLAIM_TRIES = 5  # a claim may be released between our attempt and our look at it; rarely twice
@@ -46,13 +46,18 @@ def claim(conn: Connection, envelope: Envelope, claims: Sequence[Claim]) -> list
     return [results.get(number, InProgress()) for number in range(len(claims))]
 
 
-def take(conn: Sender, envelope: Envelope, claims: Sequence[tuple[Claim, Answer | None]]) -> None:
-    """Claim keys that are most likely new, each with its answer if there is one already.
+def sealed(envelope: Envelope, claims: Sequence[tuple[Claim, Answer | None]]) -> list[bytes | None]:
+    """Seal the answers of claims that are about to be made, for whoever inserts them himself.
 
-    When somebody has one of them the transaction ends with an error that `is_taken` knows.
+    When somebody has such a key already the insert fails with an error that `is_taken` knows.
     """
-    if claims:
-        store.insert_new(conn, _sealed(envelope, claims))
+    answers = [
+        (answer.body, model.context(model.key_of(claim)))
+        for claim, answer in claims
+        if answer is not None
+    ]
+    bodies = iter(envelope.seal_all(PURPOSE, answers))
+    return [None if answer is None else next(bodies) for _, answer in claims]
 
 
 def is_taken(error: Exception) -> bool:
@@ -125,21 +130,6 @@ def _try(conn: Connection, envelope: Envelope, claims: dict[int, Claim]) -> dict
             if holder is not None:
                 results[number] = _judge(envelope, one, holder)
     return results
-
-
-def _sealed(
-    envelope: Envelope, claims: Sequence[tuple[Claim, Answer | None]]
-) -> list[tuple[Claim, store.SealedAnswer | None]]:
-    answered = [(claim, answer) for claim, answer in claims if answer is not None]
-    bodies = envelope.seal_all(
-        PURPOSE,
-        [(answer.body, model.context(model.key_of(claim))) for claim, answer in answered],
-    )
-    kept = {
-        id(claim): store.SealedAnswer(answer.status, body)
-        for (claim, answer), body in zip(answered, bodies, strict=True)
-    }
-    return [(claim, kept.get(id(claim))) for claim, _ in claims]
 
 
 def _judge(envelope: Envelope, late: Claim, holder: store.Stored) -> ClaimResult:

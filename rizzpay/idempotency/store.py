@@ -10,7 +10,7 @@ from rizzpay.core.tenant import Tenant
 from rizzpay.idempotency.model import Claim, KeyOf, OpenClaim
 from rizzpay.infra.arrays import boolean, bytea, integer, text, timestamptz
 from rizzpay.infra.database import Connection
-from rizzpay.infra.pipeline import Sender, Sent, Value
+from rizzpay.infra.pipeline import Sent, Value
 
 # A concurrent claim of the same key is waited for; when it commits, ours inserts nothing.
 INSERT = """
@@ -24,21 +24,6 @@ FROM unnest(%(merchant_ids)b::text[], %(livemodes)b::boolean[], %(keys)b::text[]
 ORDER BY merchant_id, livemode, key
 ON CONFLICT (merchant_id, livemode, key) DO NOTHING
 RETURNING merchant_id, livemode, key
-"""
-
-# For keys that are most likely new: one that is not is an error, seen without a look at the rows.
-INSERT_NEW = """
-INSERT INTO rizzpay.idempotency_claims
-    (merchant_id, livemode, key, request_hash, request_id, object_id, created_at,
-     response_status, response_body, completed_at)
-SELECT merchant_id, livemode, key, request_hash, request_id, object_id, created_at,
-       status, body, CASE WHEN status IS NOT NULL THEN now() END
-FROM unnest(%(merchant_ids)b::text[], %(livemodes)b::boolean[], %(keys)b::text[],
-            %(request_hashes)b::bytea[], %(request_ids)b::text[], %(object_ids)b::text[],
-            %(created_ats)b::timestamptz[], %(statuses)b::integer[], %(bodies)b::bytea[])
-     AS wanted (merchant_id, livemode, key, request_hash, request_id, object_id, created_at,
-                status, body)
-ORDER BY merchant_id, livemode, key
 """
 
 READ = """
@@ -115,30 +100,10 @@ class Stored:
     body: bytes | None = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class SealedAnswer:
-    """An answer as it is kept."""
-
-    status: int
-    body: bytes = field(repr=False)
-
-
 def insert(conn: Connection, claims: Sequence[Claim]) -> set[KeyOf]:
     """Insert open claims of different keys and return those that were free."""
     rows = conn.send(INSERT, _columns(claims)).rows()
     return {KeyOf(Tenant(row[0], row[1]), row[2]) for row in rows}
-
-
-def insert_new(conn: Sender, claims: Sequence[tuple[Claim, SealedAnswer | None]]) -> None:
-    """Insert claims of new keys, answered or open; one that is not new ends the transaction."""
-    conn.send(
-        INSERT_NEW,
-        {
-            **_columns([claim for claim, _ in claims]),
-            "statuses": integer([answer.status if answer else None for _, answer in claims]),
-            "bodies": bytea([answer.body if answer else None for _, answer in claims]),
-        },
-    )
 
 
 def is_taken(error: Exception) -> bool:

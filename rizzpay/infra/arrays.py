@@ -21,8 +21,8 @@ SECOND_US = 1_000_000
 NULL = b"\xff\xff\xff\xff"  # a length of -1
 JSONB_VERSION = b"\x01"
 _TRUTH = {True: b"\x01", False: b"\x00", None: None}
-_SIZE = struct.Struct("!i").pack
-_HEAD = struct.Struct("!iiIii").pack  # dimensions, has nulls, element type, length, lower bound
+SIZE = struct.Struct("!i").pack
+HEAD = struct.Struct("!iiIii").pack  # dimensions, has nulls, element type, length, lower bound
 _EMPTY = struct.Struct("!iiI").pack
 
 # Element types: pg_type.dat of PostgreSQL's catalog; their numbers never change.
@@ -115,7 +115,7 @@ def integer(values: Sequence[int | None]) -> IntegerArray:
     numbers = [one for one in values if one is not None]
     if len(numbers) == len(values):
         return IntegerArray(_numbers(numbers, INTEGER, "i"))
-    return IntegerArray(_packed([None if one is None else _SIZE(one) for one in values], INTEGER))
+    return IntegerArray(_packed([None if one is None else SIZE(one) for one in values], INTEGER))
 
 
 def boolean(values: Sequence[bool | None]) -> BooleanArray:
@@ -150,8 +150,8 @@ def _packed(values: Sequence[bytes | None], oid: int) -> bytes:
             nulls = 1
             parts.append(NULL)
         else:
-            parts += (_SIZE(len(one)), one)
-    parts[0] = _HEAD(1, nulls, oid, len(values), 1)
+            parts += (SIZE(len(one)), one)
+    parts[0] = HEAD(1, nulls, oid, len(values), 1)
     return b"".join(parts)
 
 
@@ -161,7 +161,7 @@ def _numbers(values: Sequence[int], oid: int, code: str) -> bytes:
     width = struct.calcsize(f"!{code}")
     flat: list[int] = [width] * (2 * len(values))
     flat[1::2] = values
-    return _HEAD(1, 0, oid, len(values), 1) + struct.pack(f"!{f'i{code}' * len(values)}", *flat)
+    return HEAD(1, 0, oid, len(values), 1) + struct.pack(f"!{f'i{code}' * len(values)}", *flat)
 
 
 class _Dumper(Dumper):

@@ -36,9 +36,11 @@ from rizzpay.infra import jobs
 from rizzpay.infra.database import Connection, Database
 from rizzpay.infra.envelope import Envelope
 from rizzpay.infra.group_commit import GroupCommit
-from rizzpay.infra.pipeline import Draft, Sender
+from rizzpay.infra.pipeline import Draft
+from rizzpay.infra.records import is_of_another_type
 from rizzpay.ledger import service as ledger
-from rizzpay.payments import store
+from rizzpay.payments import beginnings, store
+from rizzpay.payments.beginnings import Begun, RowType
 from rizzpay.payments.model import Changes, Clocks, Context, Snapshot
 from rizzpay.payments.types import Payment, Refund, Served
 from rizzpay.vault import service as vault
@@ -83,21 +85,6 @@ class Written(Struct, frozen=True):
 Result = Written | Served
 
 
-class _Fresh:
-    """As many ULIDs as a decision asks for, made when it does."""
-
-    __slots__ = ("_made", "_now")
-
-    def __init__(self, now: datetime) -> None:
-        self._now = now
-        self._made: list[str] = []
-
-    def __getitem__(self, index: int) -> str:
-        while index >= len(self._made):
-            self._made.append(ids.ulid(self._now))
-        return self._made[index]
-
-
 @dataclass(slots=True)
 class _Item:
     write: Write
@@ -137,6 +124,7 @@ class Writer:
         self._envelope = envelope
         self._rendering = rendering
         self._clocks = clocks
+        self._row_types = {mode: RowType(database) for mode, database in shared.items()}
         self._groups: dict[bool, GroupCommit[Write, Result]] = {
             livemode: GroupCommit(name, self._write, BATCH_MAX, together=together)
             for livemode, name in ((True, "payments.live"), (False, "payments.test"))
@@ -175,25 +163,40 @@ class Writer:
             try:
                 return self._begin(writes)
             except Exception as error:
-                if not (isinstance(error, _Hopeless) or idempotency.is_taken(error)):
+                if is_of_another_type(error):
+                    self._row_types[writes[0].tenant.livemode].forget()
+                elif not (isinstance(error, _Hopeless) or idempotency.is_taken(error)):
                     raise
         return self._transact(writes)
 
     def _begin(self, writes: list[Write]) -> list[Result | Exception]:
         """Write new payments; everything is ready before a connection is taken."""
-        batch = [_Item(write) for write in writes]
-        self._decide({}, batch)
-        if any(isinstance(item.outcome, Exception) for item in batch):
-            raise _Hopeless
-        answers = self._answers({}, batch)
-        claims = [write.claim for write in writes if write.claim is not None]
-        answered = [(claim, answers.get((claim.tenant, claim.key))) for claim in claims]
+        now, livemode = clock.now(), writes[0].tenant.livemode
+        results: list[Result | Exception] = []
+        begun: list[Begun] = []
+        for write in writes:
+            changes, claim = self._begun(write, now), write.claim
+            if claim is None or not beginnings.is_plain(changes, claim, write.request_id):
+                raise _Hopeless
+            after = Snapshot(changes.payment, changes.attempts, ())
+            answer = write.answer(after, claim.request_id) if write.answer else None
+            results.append(Written(after, answer))
+            kept = answer if write.completes == claim.key else None
+            begun.append(Begun(changes, claim, kept, self._events(changes)[0], write.actor))
         draft = Draft()
-        idempotency.take(draft, self._envelope, answered)
-        self._record_new(draft, batch)
-        tenants = {write.tenant for write in writes}
-        self._databases[writes[0].tenant.livemode].run(draft, *tenants)
-        return [_outcome(item) for item in batch]
+        payers = [one.changes.payer for one in begun if one.changes.payer is not None]
+        vault.store(draft, self._envelope, payers)
+        beginnings.insert(draft, self._envelope, self._row_types[livemode].number(), begun)
+        tenants = {write.tenant.merchant_id: write.tenant for write in writes}
+        self._databases[livemode].run(draft, *tenants.values())
+        return results
+
+    def _begun(self, write: Write, now: datetime) -> Changes:
+        context = Context(now, write.actor, write.request_id, self._clocks, ids.Fresh(now))
+        try:
+            return write.decide(None, context)
+        except Exception as error:
+            raise _Hopeless from error
 
     def _transact(self, writes: list[Write]) -> list[Result | Exception]:
         batch = [_Item(write) for write in writes]
@@ -243,7 +246,7 @@ class Writer:
         now = clock.now()
         for item in items:
             write = item.write
-            context = Context(now, write.actor, write.request_id, self._clocks, _Fresh(now))
+            context = Context(now, write.actor, write.request_id, self._clocks, ids.Fresh(now))
             item.before = snapshots.get(write.payment_id)
             try:
                 item.changes = changes = write.decide(item.before, context)
@@ -252,19 +255,6 @@ class Writer:
                 continue
             before = item.before or Snapshot(changes.payment, (), ())
             item.after = snapshots[write.payment_id] = before.after(changes)
-
-    def _record_new(self, sender: Sender, items: list[_Item]) -> None:
-        """Write payments that begin; raises _Hopeless when they are more than that."""
-        made = [(item, item.changes) for item in items if item.changes is not None]
-        changed = [changes for _, changes in made]
-        if any(c.transfers or c.refunds or c.cases or c.not_any_more for c in changed):
-            raise _Hopeless
-        vault.store(sender, self._envelope, [c.payer for c in changed if c.payer is not None])
-        store.insert_payments(sender, [c.payment for c in changed])
-        store.write_attempts(sender, [attempt for c in changed for attempt in c.attempts])
-        audit.append(sender, [_entry(item.write, changes) for item, changes in made])
-        outbox.send(sender, [event for item, _ in made for event in item.events])
-        jobs.enqueue(sender, _later(made))
 
     def _record(self, conn: Connection, items: list[_Item]) -> None:
         """Write what was decided, a table at a time, always in this order."""
@@ -336,8 +326,10 @@ class Writer:
 
 def _look_new(writes: Sequence[Write]) -> bool:
     """Tell whether these are new payments only, whose keys are all different."""
-    keys = [(write.tenant, write.claim.key) for write in writes if write.claim is not None]
-    return all(write.begins for write in writes) and len(set(keys)) == len(keys)
+    if not all(write.begins for write in writes):
+        return False
+    claims = [write.claim for write in writes if write.claim is not None]
+    return len({(claim.tenant.merchant_id, claim.key) for claim in claims}) == len(claims)
 
 
 def _later(made: Sequence[tuple[_Item, Changes]]) -> list[jobs.NewJob]:

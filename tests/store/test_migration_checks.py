@@ -135,6 +135,16 @@ BREAKS = [
         "ALTER TABLE rizzpay.events ALTER COLUMN data TYPE jsonb USING data::jsonb",
         "not json everywhere",
     ),
+    (
+        "0012_beginnings",
+        "ALTER TYPE rizzpay.beginning ALTER ATTRIBUTE amount TYPE integer",
+        "have their types",
+    ),
+    (
+        "0012_beginnings",
+        "ALTER TYPE rizzpay.beginning ALTER ATTRIBUTE event TYPE jsonb",
+        "as the text",
+    ),
 ]
 
 
