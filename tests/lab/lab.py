@@ -5,6 +5,7 @@ lab or take it down: nothing but that directory, the namespaces with the lab's n
 process ids say that it exists.
 """
 
+import json
 import os
 import secrets
 import shutil
@@ -31,6 +32,7 @@ STORE = Path("/var/tmp/rizzpay-lab")  # not /tmp, which may be memory
 CLIENT, CLIENT_ADDRESS = "client", "198.51.100.200"
 ACQUIRER_PORT = 8090
 CALLS_OUT = (("acquirer", CLIENT_ADDRESS, ACQUIRER_PORT), ("packages", CONTROLLER, PORT))
+MEMORY_BYTES = 4 * 1024**3  # that each machine plans with; they share this one's
 # What a lab is not: the requirements of a production site that it waives, and its small load.
 SITE = {
     "rizzpay_target_tps": 100,
@@ -183,7 +185,12 @@ class Lab:
     def _make_secrets(self) -> None:
         key = self.directory / "key"
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"lab {self.name}", "-f", key)
-        site = {**SITE, "rizzpay_pki_dir": str(self.directory / "pki")}
+        site = {
+            **SITE,
+            "rizzpay_pki_dir": str(self.directory / "pki"),
+            "release_python": sys.executable,
+            "tuning_machine_file": str(self._record_machine()),
+        }
         (self.directory / "site.yml").write_text(yaml.safe_dump(site))
         acquirer = {
             "kind": "sandbox",
@@ -204,6 +211,17 @@ class Lab:
         encrypt = Path(sys.executable).parent / "ansible-vault"
         arguments = ("encrypt", "--vault-password-file", password, "--output", vault, "-")
         run(encrypt, *arguments, input=yaml.safe_dump(values), **self.controller())
+
+    def _record_machine(self) -> Path:
+        """Describe this computer as every machine is to see it: with its part of the memory."""
+        program = Path(sys.executable).parent / "rizzpay-capacity"
+        machine = json.loads(run(program, "probe", "--data-dir", STORE))
+        for node in machine["nodes"]:
+            node["memory_bytes"] = MEMORY_BYTES // len(machine["nodes"])
+        machine["memory"] |= {"total_bytes": MEMORY_BYTES, "available_bytes": MEMORY_BYTES}
+        file = self.directory / "machine.json"
+        file.write_text(json.dumps(machine))
+        return file
 
     def _note_host_keys(self) -> None:
         lines = []
