@@ -31,7 +31,8 @@ from rizzpay.config import DatabaseSettings, read_secret
 from rizzpay.core.errors import Unavailable
 from rizzpay.core.tenant import Tenant
 from rizzpay.infra import arrays
-from rizzpay.infra.pipeline import NO_VALUES, Broken, Draft, Pipeline, Sent, Values
+from rizzpay.infra.lane import Lane
+from rizzpay.infra.pipeline import NO_VALUES, Broken, Draft, Pipeline, Sender, Sent, Values
 
 # The server broke the transaction off for the sake of another one; the same may work now.
 CONFLICTS = (DeadlockDetected, SerializationFailure)
@@ -148,6 +149,7 @@ class Database:
             name=f"{role.value}",
         )
         self._pool.open(wait=False)
+        self._lane = Lane(self._lent)
 
     def close(self) -> None:
         """Close every connection."""
@@ -189,10 +191,19 @@ class Database:
     def run(self, draft: Draft, *tenants: Tenant) -> None:
         """Run the statements of a draft as one transaction, in one round trip.
 
-        A connection is taken only now. Raises as `pipelined` does; a draft may be run again.
+        Drafts that run at the same time follow one another on one connection (infra/lane.py).
+        Raises as `pipelined` does; a draft may be run again.
         """
-        with self.pipelined(*tenants) as conn:
-            conn.outgoing.take_over(draft)
+        first = Draft()
+        _set_tenants(first, tenants)
+        try:
+            warnings = self._lane.run(first.sent + draft.sent)
+        except Broken as error:
+            if error.undecided:
+                raise CommitUnknown("postgresql", "connection lost during COMMIT") from error
+            raise Severed("postgresql", "the connection or the transaction before broke") from error
+        if warnings:
+            raise CommitUnknown("postgresql", warnings[0])
 
     @contextmanager
     def _turn_taken(self) -> Iterator[None]:
@@ -221,6 +232,17 @@ class Database:
             conn.pipelined = False
             conn.outgoing.forget()
             self._pool.putconn(conn)
+
+    @contextmanager
+    def _lent(self) -> Iterator[Connection]:
+        """Lend a connection to whoever begins and ends transactions himself."""
+        with self._turn_taken():
+            conn = self._take()
+            try:
+                yield conn
+            finally:
+                _roll_back(conn)
+                self._pool.putconn(conn)
 
     def _take(self) -> Connection:
         """Take a connection that the server has not left yet."""
@@ -288,11 +310,11 @@ def _place(settings: DatabaseSettings) -> dict[str, str]:
     }
 
 
-def _set_tenants(conn: Connection, tenants: tuple[Tenant, ...]) -> None:
+def _set_tenants(sender: Sender, tenants: tuple[Tenant, ...]) -> None:
     modes = {tenant.livemode for tenant in tenants}
     if len(modes) > 1:
         raise ValueError("one transaction belongs to one mode: test or live")
-    conn.send(
+    sender.send(
         SET_TENANT,
         {
             "merchant_ids": ",".join(sorted({tenant.merchant_id for tenant in tenants})),

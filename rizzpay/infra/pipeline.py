@@ -10,7 +10,7 @@ Source: PostgreSQL documentation, "Pipeline Mode" in the chapter on libpq.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from itertools import count
@@ -58,7 +58,8 @@ class Sent:
 
     pipeline: "Pipeline | None"  # None: it still waits for a connection
     text: _Text
-    values: Values
+    values: list[bytes | None]
+    forms: list[Format]
     result: PGresult | None = None
 
     def rows(self) -> list[TupleRow]:
@@ -95,9 +96,24 @@ class Draft:
 
     def send(self, query: LiteralString, values: Values = NO_VALUES) -> Sent:
         """Keep a statement; what it does can be looked at after it has run."""
-        sent = Sent(None, _compiled(query), values)
+        sent = _bound(None, query, values)
         self.sent.append(sent)
         return sent
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """A transaction that was handed over, or a part of one, and what came back of it so far."""
+
+    asked: list[Sent | _Text]
+    begins: bool
+    commits: bool
+    results: list[PGresult] = field(default_factory=list)
+
+    def broken(self) -> Broken:
+        """Say what the loss of the connection means for it: nobody knows, if nothing failed."""
+        before_commit = self.results[: len(self.asked) + self.begins]
+        return Broken(undecided=self.commits and _failed(before_commit) is None)
 
 
 class Pipeline:
@@ -111,15 +127,9 @@ class Pipeline:
 
     def send(self, query: LiteralString, values: Values) -> Sent:
         """Queue a statement."""
-        sent = Sent(self, _compiled(query), values)
+        sent = _bound(self, query, values)
         self._waiting.append(sent)
         return sent
-
-    def take_over(self, draft: Draft) -> None:
-        """Queue the statements of a draft."""
-        for sent in draft.sent:
-            sent.pipeline, sent.result = self, None
-        self._waiting += draft.sent
 
     def forget(self) -> None:
         """Drop what was not sent yet."""
@@ -144,27 +154,66 @@ class Pipeline:
         if not waiting and not commit:
             return
         pgconn = self._conn.pgconn
-        begins = pgconn.transaction_status == TransactionStatus.IDLE
-        results: list[PGresult] = []
-        asked: list[Sent | _Text] = []
+        flight = Flight([], pgconn.transaction_status == TransactionStatus.IDLE, commit)
         try:
-            pgconn.enter_pipeline_mode()
-            if begins:
-                pgconn.send_query_params(b"BEGIN", None)
-            asked = self._put(pgconn, waiting)
-            if commit:
-                pgconn.send_query_params(b"COMMIT", None)
-            pgconn.pipeline_sync()
-            _exchange(pgconn, results)
+            self.depart(flight, waiting)
+            while pgconn.flush():
+                wait_readwrite(pgconn.socket)
+                pgconn.consume_input()
+            self.land(flight)
             pgconn.exit_pipeline_mode()
         except psycopg.OperationalError as error:
             self._conn.close()
-            before_commit = results[: len(asked) + begins]
-            raise Broken(undecided=commit and _failed(before_commit) is None) from error
+            raise flight.broken() from error
         except BaseException:  # the greenlet was killed: what is under way stays unread
             self._conn.close()
             raise
-        self._take(results[1:] if begins else results, asked)
+        self.take(flight)
+
+    def depart(self, flight: Flight, waiting: Sequence[Sent]) -> None:
+        """Hand statements to libpq, up to a synchronisation point; nothing is written yet."""
+        pgconn = self._conn.pgconn
+        pgconn.enter_pipeline_mode()
+        if flight.begins:
+            pgconn.send_query_params(b"BEGIN", None)
+        self._put(pgconn, waiting, flight.asked)
+        if flight.commits:
+            pgconn.send_query_params(b"COMMIT", None)
+        pgconn.pipeline_sync()
+
+    def land(self, flight: Flight) -> None:
+        """Wait for the results of the transaction whose turn it is."""
+        pgconn = self._conn.pgconn
+        while True:
+            while pgconn.is_busy():
+                wait_read(pgconn.socket)
+                pgconn.consume_input()
+            result = pgconn.get_result()
+            if result is None:
+                if pgconn.status == ConnStatus.BAD:
+                    raise psycopg.OperationalError("the connection is lost")
+            elif result.status == ExecStatus.PIPELINE_SYNC:
+                return
+            else:
+                flight.results.append(result)
+
+    def take(self, flight: Flight) -> None:
+        """Give each statement its result; raises the first error of the server."""
+        results = flight.results[flight.begins :]
+        for result, about in zip(results, flight.asked, strict=False):
+            if result.status not in _DONE:
+                break
+            if isinstance(about, Sent):
+                about.result = result
+            else:
+                self._prepared.add(about.name)
+        failed = _failed(flight.results)
+        if failed is not None:
+            raise psycopg.errors.error_from_result(failed, encoding="utf-8")
+
+    def knows(self, statements: Sequence[Sent]) -> bool:
+        """Tell whether the server has all of these prepared."""
+        return all(sent.text.name in self._prepared for sent in statements)
 
     def load(self, result: PGresult) -> list[TupleRow]:
         """Read the rows of a result."""
@@ -172,9 +221,8 @@ class Pipeline:
         transformer.set_pgresult(result, format=Format.BINARY)
         return transformer.load_rows(0, result.ntuples, tuple)
 
-    def _put(self, pgconn: PGconn, waiting: Sequence[Sent]) -> list[Sent | _Text]:
-        """Hand everything to libpq; returns what each result will be about."""
-        asked: list[Sent | _Text] = []
+    def _put(self, pgconn: PGconn, waiting: Sequence[Sent], asked: list[Sent | _Text]) -> None:
+        """Hand statements to libpq and say in `asked` what each result will be about."""
         fresh: set[bytes] = set()
         for sent in waiting:
             text = sent.text
@@ -182,50 +230,14 @@ class Pipeline:
                 pgconn.send_prepare(text.name, text.sql)
                 fresh.add(text.name)
                 asked.append(text)
-            bound = [_bound(sent.values[name]) for name in text.names]
             pgconn.send_query_prepared(
-                text.name,
-                [value for value, _ in bound],
-                param_formats=[form for _, form in bound],
-                result_format=Format.BINARY,
+                text.name, sent.values, param_formats=sent.forms, result_format=Format.BINARY
             )
             asked.append(sent)
-        return asked
-
-    def _take(self, results: Sequence[PGresult], asked: Sequence[Sent | _Text]) -> None:
-        for result, about in zip(results, asked, strict=False):
-            if result.status not in _DONE:
-                break
-            if isinstance(about, Sent):
-                about.result = result
-            else:
-                self._prepared.add(about.name)
-        failed = _failed(results)
-        if failed is not None:
-            raise psycopg.errors.error_from_result(failed, encoding="utf-8")
 
 
 def _failed(results: Sequence[PGresult]) -> PGresult | None:
     return next((one for one in results if one.status not in _DONE), None)
-
-
-def _exchange(pgconn: PGconn, results: list[PGresult]) -> None:
-    """Write until everything is out, then read up to the synchronisation point."""
-    while pgconn.flush():
-        wait_readwrite(pgconn.socket)
-        pgconn.consume_input()
-    while True:
-        while pgconn.is_busy():
-            wait_read(pgconn.socket)
-            pgconn.consume_input()
-        result = pgconn.get_result()
-        if result is None:
-            if pgconn.status == ConnStatus.BAD:
-                raise psycopg.OperationalError("the connection is lost")
-        elif result.status == ExecStatus.PIPELINE_SYNC:
-            return
-        else:
-            results.append(result)
 
 
 @cache
@@ -241,17 +253,32 @@ def _compiled(query: LiteralString) -> _Text:
     return _Text(b"rizzpay_%d" % next(_NUMBERS), sql, tuple(names))
 
 
-def _bound(value: Value) -> tuple[bytes | None, Format]:
-    if isinstance(value, bytes):  # most are packed arrays
-        return value, Format.BINARY
+def _bound(pipeline: Pipeline | None, query: LiteralString, given: Values) -> Sent:
+    text = _compiled(query)
+    values: list[bytes | None] = []
+    forms: list[Format] = []
+    for name in text.names:
+        value = given[name]
+        if isinstance(value, bytes):  # most are packed arrays
+            values.append(value)
+            forms.append(Format.BINARY)
+        else:
+            values.append(_plain(value))
+            forms.append(Format.TEXT)
+    return Sent(pipeline, text, values, forms)
+
+
+def _plain(value: Value) -> bytes | None:
     match value:
         case None:
-            return None, Format.TEXT
+            return None
         case str():
-            return value.encode(), Format.TEXT
+            return value.encode()
         case bool():
-            return (b"t" if value else b"f"), Format.TEXT
+            return b"t" if value else b"f"
         case int():
-            return b"%d" % value, Format.TEXT
+            return b"%d" % value
         case datetime():
-            return value.isoformat().encode(), Format.TEXT
+            return value.isoformat().encode()
+        case bytes():
+            return value

@@ -126,7 +126,9 @@ class Writer:
         self._clocks = clocks
         self._row_types = {mode: RowType(database) for mode, database in shared.items()}
         self._groups: dict[bool, GroupCommit[Write, Result]] = {
-            livemode: GroupCommit(name, self._write, BATCH_MAX, together=together)
+            livemode: GroupCommit(
+                name, self._write, BATCH_MAX, together=together, may_follow=lambda w: w.begins
+            )
             for livemode, name in ((True, "payments.live"), (False, "payments.test"))
         }
 

@@ -11,7 +11,7 @@ from psycopg.errors import CheckViolation, DeadlockDetected
 from rizzpay.core.errors import Unavailable
 from rizzpay.infra import metrics
 from rizzpay.infra.database import CommitUnknown, Severed
-from rizzpay.infra.group_commit import GroupCommit
+from rizzpay.infra.group_commit import FOLLOWERS, GroupCommit
 
 
 class Table:
@@ -191,6 +191,68 @@ def test_without_grouping_everybody_has_a_transaction_of_his_own_at_the_same_tim
     gevent.joinall(waiting, timeout=10)
     assert [one.value for one in waiting] == [0, 10, 20]
     group.close()
+
+
+@pytest.fixture
+def following(table) -> Iterator[GroupCommit[int, int]]:
+    """A group whose positive items may be written behind others."""
+    group: GroupCommit[int, int] = GroupCommit(
+        "test", table.write, 2 * FOLLOWERS, may_follow=lambda item: item > 0
+    )
+    yield group
+    table.gate.set()
+    group.close()
+
+
+def held(group, *sets):
+    """Submit sets of items, each after the one before has set out or is waiting."""
+    greenlets = []
+    for items in sets:
+        greenlets += [gevent.spawn(group.submit, item) for item in items]
+        gevent.sleep(0.01)
+    return greenlets
+
+
+def test_a_good_part_of_a_group_follows_while_the_one_ahead_is_written(following, table):
+    table.gate.clear()
+    few, many = range(100, 100 + FOLLOWERS - 1), range(200, 200 + FOLLOWERS)
+    greenlets = held(following, [1], few)
+    assert table.tried == [[1]]
+    greenlets += held(following, many, many)  # one group follows, no third one
+    assert [len(tried) for tried in table.tried] == [1, FOLLOWERS]
+    table.gate.set()
+    gevent.joinall(greenlets, timeout=10)
+    assert all(greenlet.value for greenlet in greenlets)
+    assert table.rows == [1, *few, *many, *many]
+
+
+def test_nothing_follows_where_one_item_may_not(following, table):
+    table.gate.clear()
+    greenlets = held(following, [-1], range(1, FOLLOWERS + 1))  # the one ahead
+    assert [len(tried) for tried in table.tried] == [1]
+    table.gate.set()
+    gevent.joinall(greenlets, timeout=10)
+    table.tried.clear()
+    table.gate.clear()
+    greenlets = held(following, [1], [2, -2, *range(3, FOLLOWERS + 3)])  # one that waits
+    assert table.tried == [[1]]
+    table.gate.set()
+    gevent.joinall(greenlets, timeout=10)
+    assert len(table.tried) == 2
+
+
+def test_a_full_group_sets_out_before_the_rest_of_what_is_ready_is_seen_to(following, table):
+    seen = []
+
+    def submit(item):
+        seen.append((item, len(table.tried)))
+        return following.submit(item)
+
+    greenlets = [gevent.spawn(submit, item) for item in range(1, 2 * FOLLOWERS)]
+    gevent.joinall(greenlets, timeout=10)
+    assert seen[FOLLOWERS - 1] == (FOLLOWERS, 0)
+    assert seen[FOLLOWERS] == (FOLLOWERS + 1, 1)
+    assert [greenlet.value for greenlet in greenlets] == [n * 10 for n in range(1, 2 * FOLLOWERS)]
 
 
 def test_sizes_and_waits_are_measured(table):
