@@ -19,6 +19,7 @@ from rizzpay.api.views import Renderer
 from rizzpay.audit import service as audit
 from rizzpay.config import Config
 from rizzpay.core import clock
+from rizzpay.core.errors import Unavailable
 from rizzpay.gateways import catalog
 from rizzpay.gateways.port import BadCallback, Callback
 from rizzpay.idempotency import service as idempotency
@@ -192,6 +193,7 @@ class Worker:
 
     def _measure(self) -> None:
         now = clock.now()
+        metrics.HSM_READY.set(self._hsm_ready())
         with self.parts.database.transaction() as conn:
             backlog = jobs.backlog(conn, [*HANDLERS, *BATCH_HANDLERS], now)
             lag = inbound.lag(conn, now)
@@ -205,6 +207,12 @@ class Worker:
         metrics.OPEN.labels("payments_unknown").set(matters.payments_unknown)
         metrics.OPEN.labels("refunds_unknown").set(matters.refunds_unknown)
         metrics.OPEN.labels("review_cases").set(matters.cases)
+
+    def _hsm_ready(self) -> bool:
+        try:
+            return self.parts.hsm.status().ready
+        except Unavailable:
+            return False
 
     def _prove(self) -> None:
         """Prove the ledger, which reads all of it: at most one part in PROVE_SHARE of the time."""

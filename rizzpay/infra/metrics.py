@@ -124,6 +124,12 @@ LEDGER_IMBALANCE = Gauge(
     multiprocess_mode="mostrecent",
 )
 
+HSM_READY = Gauge(
+    "rizzpay_hsm_ready",
+    "1 when the HSM daemon of this host answers and is logged in",
+    multiprocess_mode="mostrecent",
+)
+
 AUDIT_UNSEALED = Gauge(
     "rizzpay_audit_unsealed_rows",
     "Rows of the audit trail that wait to be sealed",
