@@ -138,8 +138,9 @@ class Collect(Create):
         self.steps = ("create", "callback")
         self._secret = secret.encode()
         self._run = wording.run.encode()
-        # RRNs are unique for ever; 12 digits: a time in 10 ms, and a number
-        self._rrn = time.time_ns() // 1_000_000 % 10**12
+        # RRNs are unique for ever. 12 digits: six of the second of the start, six that count on
+        # from there, so that a run which begins later stays ahead of this one for eleven days.
+        self._rrn = int(time.time()) % 10**6 * 10**6
         self._head = (
             f"POST /webhooks/{gateway} HTTP/1.1\r\nHost: {wording.authority}\r\n"
             "Content-Type: application/json\r\n"
