@@ -29,10 +29,11 @@ from rizzpay.infra.hsm.client import HsmClient
 from rizzpay.infra.http_client import HttpClient
 from rizzpay.infra.job_loop import CONCURRENCY, JobLoop
 from rizzpay.infra.jobs import Job, Settled, Verdict
+from rizzpay.infra.pipeline import Draft
 from rizzpay.ledger import service as ledger
 from rizzpay.payments import resolving
 from rizzpay.payments.assembly import assemble
-from rizzpay.payments.resolving import Resolver
+from rizzpay.payments.resolving import Resolver, UnknownObject
 from rizzpay.webhooks import inbound
 from rizzpay.webhooks.service import Webhooks
 
@@ -72,37 +73,61 @@ def build(config: Config) -> Parts:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """A callback that says nothing to us: why, or nothing when that was noted before."""
+
+    why: str | None
+
+
 def apply_callbacks(parts: Parts, leased: list[Job]) -> list[Settled | Exception]:
-    """Read stored callbacks again with their gateways' keys, apply them and finish their jobs."""
-    numbers = [int(job.key) for job in leased]
-    with parts.database.pipelined() as conn:
-        kept = inbound.load_all(conn, parts.envelope, numbers)
-    results: dict[int, str | Exception] = {}
-    readable: dict[int, Callback] = {}
-    for number in numbers:
-        stored = kept.get(number)
-        if isinstance(stored, Exception):
-            results[number] = stored
-        elif stored is not None and stored.applied_at is None:
-            try:
-                readable[number] = _read(parts, stored)
-            except BadCallback as error:
-                results[number] = f"unreadable: {error}"
-            except Exception as error:  # noqa: BLE001 - not its neighbours' matter
-                results[number] = error
-    applied = parts.resolver.apply_callbacks(list(readable.values()))
-    results.update(zip(readable, applied, strict=True))
-    told = {number: text for number, text in results.items() if isinstance(text, str)}
-    failed = {number: error for number, error in results.items() if isinstance(error, Exception)}
-    with parts.database.pipelined() as conn:
-        inbound.mark_all(conn, told, clock.now())
-        jobs.finish(conn, *[job for job in leased if int(job.key) not in failed])
-    return [failed.get(number, Settled()) for number in numbers]
+    """Read stored callbacks again with their gateways' keys, apply them and finish their jobs.
+
+    What is applied is finished in the transaction that applies it, and the rest in one of its own.
+    """
+    draft = Draft()
+    asked = inbound.load_all(draft, parts.envelope, [int(job.key) for job in leased])
+    parts.database.run(draft)
+    kept = asked()
+    over: list[tuple[Job, _Over]] = []
+    readable: list[tuple[Job, Callback]] = []
+    results: dict[int, Settled | Exception] = {}
+    for job in leased:
+        match _read(parts, kept.get(int(job.key))):
+            case Callback() as callback:
+                readable.append((job, callback))
+            case _Over() as found:
+                over.append((job, found))
+            case error:
+                results[job.id] = error
+    applied = parts.resolver.apply_callbacks(readable)
+    for (job, _), result in zip(readable, applied, strict=True):
+        if isinstance(result, UnknownObject):
+            over.append((job, _Over("unknown_object")))
+        else:
+            results[job.id] = result
+    if over:
+        draft = Draft()
+        told = {int(job.key): found.why for job, found in over if found.why is not None}
+        inbound.settle(draft, [job for job, _ in over], told, clock.now())
+        parts.database.run(draft)
+    return [results.get(job.id, Settled()) for job in leased]
 
 
-def _read(parts: Parts, stored: inbound.StoredCallback) -> Callback:
-    connector = parts.gateways.get(stored.gateway).connector
-    return connector.read_callback(stored.headers, stored.body, stored.received_at)
+def _read(
+    parts: Parts, stored: inbound.StoredCallback | Exception | None
+) -> Callback | _Over | Exception:
+    if isinstance(stored, Exception):
+        return stored
+    if stored is None or stored.applied_at is not None:
+        return _Over(None)
+    try:
+        connector = parts.gateways.get(stored.gateway).connector
+        return connector.read_callback(stored.headers, stored.body, stored.received_at)
+    except BadCallback as error:
+        return _Over(f"unreadable: {error}")
+    except Exception as error:  # noqa: BLE001 - not its neighbours' matter
+        return error
 
 
 HANDLERS: dict[str, Callable[[Parts, Job], Verdict]] = {

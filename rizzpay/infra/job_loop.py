@@ -23,6 +23,7 @@ from rizzpay.infra import jobs, log, metrics
 from rizzpay.infra.database import Database, Severed
 from rizzpay.infra.group_commit import GroupCommit, apart
 from rizzpay.infra.jobs import Again, Done, Job, Settled, Verdict
+from rizzpay.infra.pipeline import Draft
 
 CONCURRENCY = 32  # jobs at once that have a handler of their own
 BATCH_MAX = 128  # jobs of a batch
@@ -113,8 +114,10 @@ class JobLoop:
         if clock.monotonic_s() >= self._sweep_s:
             self._sweep_s = clock.monotonic_s() + SWEEP_EVERY_S
             self._since.clear()
-        with self._database.pipelined() as conn:
-            leased = jobs.lease(conn, now, limits, LEASE_S, self._since)
+        draft = Draft()
+        asked = jobs.ask(draft, now, limits, LEASE_S, self._since)
+        self._database.run(draft)
+        leased = jobs.leased(asked)
         sets: dict[str, list[Job]] = {kind: [] for kind in limits}
         for job in leased:
             sets[job.kind].append(job)
@@ -161,11 +164,12 @@ class JobLoop:
                 )
 
     def _settle(self, verdicts: list[tuple[Job, Verdict]]) -> list[None]:
-        with self._database.pipelined() as conn:
-            jobs.finish(conn, *[job for job, verdict in verdicts if isinstance(verdict, Done)])
-            jobs.retry(
-                conn, [(job, verdict) for job, verdict in verdicts if isinstance(verdict, Again)]
-            )
+        draft = Draft()
+        jobs.drop(draft, [job for job, verdict in verdicts if isinstance(verdict, Done)])
+        jobs.give_back(
+            draft, [(job, verdict) for job, verdict in verdicts if isinstance(verdict, Again)]
+        )
+        self._database.run(draft)
         return [None] * len(verdicts)
 
 

@@ -20,7 +20,7 @@ from rizzpay.core.tenant import Tenant
 from rizzpay.core.values import value
 from rizzpay.infra import arrays
 from rizzpay.infra.database import Connection
-from rizzpay.infra.pipeline import Sender
+from rizzpay.infra.pipeline import Sender, Sent
 
 COUNT_MAX = 100_000  # jobs of one kind that the backlog counts; beyond that it says this number
 NOTE_CHARACTERS = 500
@@ -204,7 +204,18 @@ def lease(
     Of a kind that is in `since`, jobs that were due before that are left alone. Jobs that another
     worker is just taking are passed over.
     """
-    rows = conn.send(
+    return leased(ask(conn, now, limits, lease_s, since))
+
+
+def ask(
+    conn: Sender,
+    now: datetime,
+    limits: Mapping[str, int],
+    lease_s: float,
+    since: Mapping[str, datetime] = ALL,
+) -> Sent:
+    """Take due jobs as `lease` does; `leased` tells which, once it is committed."""
+    return conn.send(
         LEASE,
         {
             "now": now,
@@ -213,7 +224,12 @@ def lease(
             "sinces": arrays.timestamptz([since.get(kind, BEGINNING) for kind in limits]),
             "lease_until": now + timedelta(seconds=lease_s),
         },
-    ).rows()
+    )
+
+
+def leased(asked: Sent) -> list[Job]:
+    """Return the jobs that `ask` took."""
+    rows = asked.rows()
     rows.sort()
     return [
         Job(
@@ -232,28 +248,40 @@ def lease(
 
 def finish(conn: Connection, *jobs: Job) -> int:
     """Remove jobs and return how many; not those that were lost to others or asked for again."""
+    sent = drop(conn, jobs)
+    return sent.count if sent is not None else 0
+
+
+def drop(conn: Sender, jobs: Sequence[Job]) -> Sent | None:
+    """Remove jobs without waiting for how many; None when there are none to remove."""
     ordered = sorted(jobs, key=_place)
     if not ordered:
-        return 0
+        return None
     values = {
         "ids": arrays.bigint([job.id for job in ordered]),
         "tokens": arrays.bigint([job.lease_token for job in ordered]),
     }
-    return conn.send(FINISH, values).count
+    return conn.send(FINISH, values)
 
 
 def retry(conn: Connection, again: Sequence[tuple[Job, Again]]) -> int:
     """Give jobs back and return how many; not those that were lost or asked for again."""
+    sent = give_back(conn, again)
+    return sent.count if sent is not None else 0
+
+
+def give_back(conn: Sender, again: Sequence[tuple[Job, Again]]) -> Sent | None:
+    """Give jobs back without waiting for how many; None when there are none."""
     ordered = sorted(again, key=lambda pair: _place(pair[0]))
     if not ordered:
-        return 0
+        return None
     values = {
         "ids": arrays.bigint([job.id for job, _ in ordered]),
         "tokens": arrays.bigint([job.lease_token for job, _ in ordered]),
         "run_ats": arrays.timestamptz([later.run_at for _, later in ordered]),
         "notes": arrays.text([later.note[:NOTE_CHARACTERS] for _, later in ordered]),
     }
-    return conn.send(RETRY, values).count
+    return conn.send(RETRY, values)
 
 
 def backlog(conn: Connection, kinds: Sequence[str], now: datetime) -> list[Backlog]:

@@ -8,9 +8,10 @@ from rizzpay.infra.database import Database
 from rizzpay.infra.envelope import Envelope
 from rizzpay.payments.asking import Asker
 from rizzpay.payments.model import Clocks
+from rizzpay.payments.rendering import Rendering
 from rizzpay.payments.service import Parts, Payments, Renderer
 from rizzpay.payments.types import Payment, Refund
-from rizzpay.payments.writer import Rendering, Writer
+from rizzpay.payments.writer import Writer
 
 # The writer has a connection of its own for each mode: it waits for nobody, and its plans and
 # memory stay warm. Going between two cost PostgreSQL a third more (2026-11-21).

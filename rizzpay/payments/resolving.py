@@ -26,7 +26,7 @@ from rizzpay.gateways.port import (
 from rizzpay.idempotency import service as idempotency
 from rizzpay.idempotency.model import Answer
 from rizzpay.infra.database import Connection
-from rizzpay.infra.jobs import Again, Done, Job, Verdict
+from rizzpay.infra.jobs import Again, Done, Job, Settled, Verdict
 from rizzpay.payments import authorizing, capturing, refunding, store
 from rizzpay.payments.capturing import EXPIRED_NOTE
 from rizzpay.payments.model import OPEN_ATTEMPT, OPEN_REFUND, Changes, Context, Snapshot
@@ -47,6 +47,14 @@ class Found:
 
     snapshot: Snapshot
     payer: Payer | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownObject:
+    """A callback about something that we never asked for."""
+
+
+Applied = Settled | UnknownObject | Exception
 
 
 class Resolver:
@@ -125,43 +133,44 @@ class Resolver:
 
     # Callbacks and demand
 
-    def apply_callbacks(self, callbacks: Sequence[Callback]) -> list[str | Exception]:
+    def apply_callbacks(self, callbacks: Sequence[tuple[Job, Callback]]) -> list[Applied]:
         """Apply verified callbacks in one group; returns what came of each, in order.
 
-        That is applied, unknown_object, or the exception that this callback alone met.
+        That is Settled (its job is finished, in the transaction that applied it), UnknownObject, or
+        the exception that this callback alone met.
         """
-        named = [callback.attempt_id for callback in callbacks]
+        named = [callback.attempt_id for _, callback in callbacks]
         with self.parts.database.pipelined() as conn:
             asked = store.owners_of(conn, named)
             waiting = idempotency.open_for(conn, named)
             owners = asked()
             waiting |= idempotency.open_for(conn, [owner.payment_id for owner in owners.values()])
-        results: list[str | Exception] = ["unknown_object"] * len(callbacks)
+        results: list[Applied] = [UnknownObject()] * len(callbacks)
         writes: dict[int, Write] = {}
-        for number, callback in enumerate(callbacks):
+        for number, (job, callback) in enumerate(callbacks):
             owner = owners.get(callback.attempt_id)
             if owner is None:
                 continue
             if callback.attempt_id in waiting or owner.payment_id in waiting:
-                results[number] = self._apply_and_answer(callback)
+                results[number] = self._apply_and_answer(job, callback)
             else:
-                writes[number] = _write(owner, callback)
+                writes[number] = _write(owner, job, callback)
         for number, result in zip(
             writes, self.parts.writer.submit_all(list(writes.values())), strict=True
         ):
-            results[number] = result if isinstance(result, Exception) else "applied"
+            results[number] = result if isinstance(result, Exception) else Settled()
         return results
 
-    def _apply_and_answer(self, callback: Callback) -> str | Exception:
+    def _apply_and_answer(self, job: Job, callback: Callback) -> Applied:
         """Apply a callback about a request that was cut off: its answer is written as well."""
         try:
             found = self._find(callback.attempt_id)
             if found is None:
-                return "unknown_object"
-            self._conclude(found, callback.attempt_id, callback.outcome)
+                return UnknownObject()
+            self._conclude(found, callback.attempt_id, callback.outcome, callback=job)
         except Exception as error:  # noqa: BLE001 - this callback's own result
             return error
-        return "applied"
+        return Settled()
 
     def sync(self, tenant: Tenant, payment_id: str) -> SyncResult:
         """Ask the gateway now about everything that is open of a payment, `sync_max_s` at most.
@@ -225,7 +234,13 @@ class Resolver:
         )
 
     def _conclude(
-        self, found: Found, object_id: str, outcome: EnquiryOutcome, *, reschedule: bool = True
+        self,
+        found: Found,
+        object_id: str,
+        outcome: EnquiryOutcome,
+        *,
+        reschedule: bool = True,
+        callback: Job | None = None,
     ) -> None:
         decide = _Conclusion(object_id, outcome)
 
@@ -233,9 +248,16 @@ class Resolver:
             changes = decide(snapshot, context)
             return changes if reschedule else _without_jobs(changes)
 
-        self._write(found, object_id, on_existing(decided), object_id)
+        self._write(found, object_id, on_existing(decided), object_id, callback)
 
-    def _write(self, found: Found, object_id: str, decide: Decide, settles: str | None) -> Written:
+    def _write(
+        self,
+        found: Found,
+        object_id: str,
+        decide: Decide,
+        settles: str | None,
+        callback: Job | None = None,
+    ) -> Written:
         payment = found.snapshot.payment
         written = self.parts.writer.submit(
             Write(
@@ -247,6 +269,7 @@ class Resolver:
                 answer=lambda after, request_id: (
                     self._answer(found, after, object_id, request_id) if settles else None
                 ),
+                callback=callback,
             )
         )
         if not isinstance(written, Written):
@@ -312,12 +335,13 @@ class _Conclusion:
                 return capturing.conclude(snapshot, self.object_id, self.outcome, context)
 
 
-def _write(owner: store.Owner, callback: Callback) -> Write:
+def _write(owner: store.Owner, job: Job, callback: Callback) -> Write:
     return Write(
         tenant=owner.tenant,
         payment_id=owner.payment_id,
         decide=on_existing(_Conclusion(callback.attempt_id, callback.outcome)),
         actor=f"gateway:{owner.gateway}",
+        callback=job,
     )
 
 

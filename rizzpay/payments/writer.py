@@ -36,17 +36,20 @@ from rizzpay.infra import jobs
 from rizzpay.infra.database import Connection, Database
 from rizzpay.infra.envelope import Envelope
 from rizzpay.infra.group_commit import GroupCommit
+from rizzpay.infra.jobs import Job
 from rizzpay.infra.pipeline import Draft
 from rizzpay.infra.records import is_of_another_type
 from rizzpay.ledger import service as ledger
 from rizzpay.payments import beginnings, store
 from rizzpay.payments.beginnings import Begun, RowType
 from rizzpay.payments.model import Changes, Clocks, Context, Snapshot
-from rizzpay.payments.types import Payment, Refund, Served
+from rizzpay.payments.rendering import Rendering
+from rizzpay.payments.types import Served
 from rizzpay.vault import service as vault
-from rizzpay.webhooks import outbox
-from rizzpay.webhooks.model import EventData, NewEvent
+from rizzpay.webhooks import inbound, outbox
+from rizzpay.webhooks.model import NewEvent
 
+APPLIED = "applied"  # what is noted of a callback that said something, or the same again
 BATCH_MAX = 128  # payments a transaction; beyond this the gain is small (measured 2026-11-21)
 
 Decide = Callable[[Snapshot | None, Context], Changes]
@@ -59,7 +62,8 @@ class Write(Struct, frozen=True):
     `claim` opens an idempotency key (first half of a request); `completes` closes one with
     `answer(snapshot, request id)` (second half; None leaves it open). `settles` names the object
     whose claim, if it is still open because its request was cut off, gets the answer. `begins`
-    says that the payment does not exist yet, so that nobody looks for it.
+    says that the payment does not exist yet, so that nobody looks for it. `callback` is the job of
+    the gateway's callback that is applied: it is noted and finished in the same transaction.
     """
 
     tenant: Tenant
@@ -72,6 +76,7 @@ class Write(Struct, frozen=True):
     settles: str | None = None
     answer: Callable[[Snapshot, str], Answer | None] | None = None
     begins: bool = False
+    callback: Job | None = None
 
 
 @value
@@ -93,14 +98,6 @@ class _Item:
     changes: Changes | None = None
     after: Snapshot | None = None
     events: Sequence[NewEvent] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Rendering:
-    """How events look; given by the API, which owns the shape of objects."""
-
-    payment_event: Callable[[Payment], EventData]
-    refund_event: Callable[[Refund], EventData]
 
 
 class Writer:
@@ -184,7 +181,7 @@ class Writer:
             answer = write.answer(after, claim.request_id) if write.answer else None
             results.append(Written(after, answer))
             kept = answer if write.completes == claim.key else None
-            begun.append(Begun(changes, claim, kept, self._events(changes)[0], write.actor))
+            begun.append(Begun(changes, claim, kept, self._rendering.events(changes)[0], write.actor))
         draft = Draft()
         payers = [one.changes.payer for one in begun if one.changes.payer is not None]
         vault.store(draft, self._envelope, payers)
@@ -276,6 +273,8 @@ class Writer:
         outbox.send(conn, [event for item, _ in effective for event in item.events])
         jobs.cancel(conn, [gone for c in changed for gone in c.not_any_more])
         jobs.enqueue(conn, _later(effective))
+        applied = [item.write.callback for item in items if item.write.callback is not None]
+        inbound.settle(conn, applied, {int(job.key): APPLIED for job in applied}, clock.now())
 
     def _answers(
         self, open_claims: Mapping[str, OpenClaim], made: list[_Item]
@@ -299,31 +298,8 @@ class Writer:
                 answers.setdefault((write.tenant, key), answer)
             item.outcome = Written(after, answer)
             if item.changes is not None:
-                item.events = self._events(item.changes)
+                item.events = self._rendering.events(item.changes)
         return answers
-
-    def _events(self, changes: Changes) -> list[NewEvent]:
-        refunds = {refund.id: refund for refund in changes.refunds}
-        events = []
-        for said in changes.said:
-            subject: Payment | Refund = changes.payment
-            if said.refund_id is None:
-                data = self._rendering.payment_event(changes.payment)
-            else:
-                subject = refunds[said.refund_id]
-                data = self._rendering.refund_event(subject)
-            events.append(
-                NewEvent(
-                    id=ids.new_id("event", changes.payment.updated_at),
-                    tenant=subject.tenant,
-                    type=said.type,
-                    object_id=subject.id,
-                    object_sequence=subject.version,
-                    data=data,
-                    created_at=changes.payment.updated_at,
-                )
-            )
-        return events
 
 
 def _look_new(writes: Sequence[Write]) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import gevent
 import pytest
+from psycopg.errors import UniqueViolation
 
 from rizzpay import worker as composition
 from rizzpay.api.views import Renderer
@@ -51,7 +52,9 @@ class Desk:
         self.parts.resolver.parts.writer.submit(write)
         return write.payment_id, attempt_id
 
-    def send(self, attempt_id, *, secret=SECRET, number=None, status="approved", seal_as=None):
+    def send(
+        self, attempt_id, *, secret=SECRET, number=None, status="approved", seal_as=None, rrn=None
+    ):
         """Keep a callback as the API would; returns its number."""
         now = clock.now()
         number = number or ids.new_id("event", now)
@@ -63,6 +66,7 @@ class Desk:
             "captured": status == "approved",
             "amount": 10_000,
             "currency": "INR",
+            "rrn": rrn,
         }
         body = json.dumps({"result": result}).encode()
         stamp = str(clock.unix_s(now))
@@ -215,3 +219,48 @@ def test_a_set_that_was_applied_but_not_finished_is_finished_without_doing_it_ag
     assert composition.apply_callbacks(desk.parts, desk.lease()) == [Settled()] * 2
     assert desk.count(CAPTURES) == {payment_id: 1}
     assert desk.count(JOBS) == {}
+
+
+def test_a_callback_that_the_database_refuses_is_neither_noted_nor_finished(desk):
+    made = [desk.begin() for _ in range(6)]
+    rrn = "123456789012"
+    first = desk.send(made[0][1], rrn=rrn)
+    composition.apply_callbacks(desk.parts, desk.lease())
+    good = [desk.send(attempt_id) for _, attempt_id in made[1:5]]
+    bad = desk.send(made[5][1], rrn=rrn)  # an RRN is one payment's only
+    results = composition.apply_callbacks(desk.parts, desk.lease())
+    failed = [result for result in results if not isinstance(result, Settled)]
+    assert [type(error) for error in failed] == [UniqueViolation]
+    assert desk.results() == {**dict.fromkeys([first, *good], "applied"), bad: None}
+    assert desk.count(JOBS) == {"callback.apply": 1}
+
+
+def test_a_job_that_was_lost_to_another_worker_is_not_finished_with_what_was_applied(desk):
+    payment_id, attempt_id = desk.begin()
+    number = desk.send(attempt_id)
+    mine = desk.lease()
+    with desk.parts.database.transaction() as conn:  # the lease ran out and somebody else took it
+        conn.execute("UPDATE rizzpay.jobs SET lease_until = now() WHERE kind = 'callback.apply'")
+    others = desk.lease()
+    assert composition.apply_callbacks(desk.parts, mine) == [Settled()]
+    assert desk.results() == {number: "applied"}
+    assert desk.count(JOBS) == {"callback.apply": 1}
+    assert composition.apply_callbacks(desk.parts, others) == [Settled()]
+    assert desk.count(CAPTURES) == {payment_id: 1}
+    assert desk.count(JOBS) == {}
+
+
+def test_what_is_applied_is_noted_and_finished_by_the_same_commit(desk):
+    payment_id, attempt_id = desk.begin()
+    number = desk.send(attempt_id)
+    composition.apply_callbacks(desk.parts, desk.lease())
+    with desk.parts.database.transaction() as conn:
+        (transaction,) = conn.execute(
+            "SELECT array_agg(DISTINCT xmin::text) FROM ("
+            "  SELECT xmin FROM rizzpay.payments WHERE id = %s"
+            "  UNION ALL SELECT xmin FROM rizzpay.ledger_transfers WHERE payment_id = %s"
+            "  UNION ALL SELECT xmin FROM rizzpay.gateway_callbacks WHERE provider_event_id = %s"
+            ") AS written",
+            (payment_id, payment_id, number),
+        ).fetchone()
+    assert len(transaction) == 1

@@ -11,6 +11,7 @@ from rizzpay.webhooks.inbound.service import (
     mark_applied,
     purge,
     seal,
+    settle,
     store_callback,
 )
 from rizzpay.webhooks.inbound.store import Arrived
@@ -27,5 +28,6 @@ __all__ = [
     "mark_applied",
     "purge",
     "seal",
+    "settle",
     "store_callback",
 ]

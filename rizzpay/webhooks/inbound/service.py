@@ -5,16 +5,19 @@ and applies it (jobs `callback.apply`). A callback that comes again finds its nu
 Callbacks that arrive together are stored by one statement and one commit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 
+from rizzpay.infra import jobs
 from rizzpay.infra.database import Connection, Database
 from rizzpay.infra.envelope import Envelope, Unreadable
 from rizzpay.infra.group_commit import GroupCommit
 from rizzpay.infra.hsm.inventory import Purpose
+from rizzpay.infra.jobs import Job
+from rizzpay.infra.pipeline import Draft, Sender
 from rizzpay.webhooks.inbound import store
 from rizzpay.webhooks.inbound.store import Arrived, Kept
 
@@ -78,8 +81,10 @@ class Inbox:
         self._group.close()
 
     def _write(self, arrived: list[Arrived]) -> list[bool]:
-        with self._database.pipelined() as conn:
-            fresh = store.keep(conn, arrived)
+        draft = Draft()
+        kept = store.keep(draft, arrived)
+        self._database.run(draft)
+        fresh = kept()
         results = []
         for one in arrived:  # of two copies in one set the first is the new one
             number = (one.gateway, one.provider_event_id)
@@ -105,19 +110,23 @@ def store_callback(
     conn: Connection, gateway: str, provider_event_id: str, sealed: bytes, now: datetime
 ) -> bool:
     """Keep one sealed callback and have it applied; False when it was here before."""
-    return bool(store.keep(conn, [Arrived(gateway, provider_event_id, sealed, now)]))
+    return bool(store.keep(conn, [Arrived(gateway, provider_event_id, sealed, now)])())
 
 
 def load_all(
-    conn: Connection, envelope: Envelope, callback_ids: Sequence[int]
-) -> dict[int, StoredCallback | Unreadable]:
-    """Return stored callbacks by number, opened; those that are not there are left out."""
-    return {row.id: _opened(envelope, row) for row in store.load(conn, callback_ids)}
+    conn: Sender, envelope: Envelope, callback_ids: Sequence[int]
+) -> Callable[[], dict[int, StoredCallback | Unreadable]]:
+    """Ask for stored callbacks; returns what opens them, by number.
+
+    Those that are not there are left out.
+    """
+    asked = store.load(conn, callback_ids)
+    return lambda: {row.id: _opened(envelope, row) for row in asked()}
 
 
 def load(conn: Connection, envelope: Envelope, callback_id: int) -> StoredCallback | None:
     """Return one stored callback; None when there is none. Raises Unreadable. For the worker."""
-    found = load_all(conn, envelope, [callback_id]).get(callback_id)
+    found = load_all(conn, envelope, [callback_id])().get(callback_id)
     if isinstance(found, Unreadable):
         raise found
     return found
@@ -125,10 +134,21 @@ def load(conn: Connection, envelope: Envelope, callback_id: int) -> StoredCallba
 
 def mark_all(conn: Connection, results: Mapping[int, str], now: datetime) -> int:
     """Note what became of callbacks; returns how many of them had nothing noted before."""
-    if not results:
-        return 0
-    cut = {number: result[:RESULT_CHARACTERS] for number, result in results.items()}
-    return store.mark(conn, cut, now)
+    return store.mark(conn, _cut(results), now).count if results else 0
+
+
+def settle(
+    conn: Sender, finished: Sequence[Job], results: Mapping[int, str], now: datetime
+) -> None:
+    """Finish jobs of callbacks, and note what became of those that have a result.
+
+    One step with whatever else the transaction does: what was applied is noted and never leased
+    again, or it was not applied. A callback that was noted before, and a job that was lost to
+    somebody else, stay as they are.
+    """
+    if results:
+        store.mark(conn, _cut(results), now)
+    jobs.drop(conn, finished)
 
 
 def mark_applied(conn: Connection, callback_id: int, result: str, now: datetime) -> bool:
@@ -161,6 +181,10 @@ def _opened(envelope: Envelope, row: Kept) -> StoredCallback | Unreadable:
         received_at=row.received_at,
         applied_at=row.applied_at,
     )
+
+
+def _cut(results: Mapping[int, str]) -> dict[int, str]:
+    return {number: results[number][:RESULT_CHARACTERS] for number in sorted(results)}
 
 
 def _context(gateway: str, provider_event_id: str) -> str:

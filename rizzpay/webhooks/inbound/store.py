@@ -3,12 +3,13 @@
 Private to `rizzpay.webhooks.inbound`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from rizzpay.infra import arrays
 from rizzpay.infra.database import Connection
+from rizzpay.infra.pipeline import Sender, Sent
 
 # Rows go in in order of what they are unique by, so that two processes that take copies of the
 # same callbacks never wait for each other in a ring. Each new row brings its job; the row-level
@@ -83,9 +84,9 @@ class Kept:
     applied_at: datetime | None
 
 
-def keep(conn: Connection, arrived: Sequence[Arrived]) -> set[tuple[str, str]]:
-    """Keep callbacks with their jobs and return (gateway, event) of those that are new."""
-    found = conn.send(
+def keep(conn: Sender, arrived: Sequence[Arrived]) -> Callable[[], set[tuple[str, str]]]:
+    """Keep callbacks with their jobs; returns what tells (gateway, event) of those that are new."""
+    kept = conn.send(
         KEEP,
         {
             "gateways": arrays.text([one.gateway for one in arrived]),
@@ -95,16 +96,17 @@ def keep(conn: Connection, arrived: Sequence[Arrived]) -> set[tuple[str, str]]:
             "run_at": min(one.received_at for one in arrived),
         },
     )
-    return {(row[0], row[1]) for row in found.rows()}
+    return lambda: {(row[0], row[1]) for row in kept.rows()}
 
 
-def load(conn: Connection, callback_ids: Sequence[int]) -> list[Kept]:
-    """Return callbacks, in any order; only the worker may."""
-    return [Kept(*row) for row in conn.send(LOAD, {"ids": arrays.bigint(callback_ids)}).rows()]
+def load(conn: Sender, callback_ids: Sequence[int]) -> Callable[[], list[Kept]]:
+    """Ask for callbacks, which come in any order; only the worker may."""
+    asked = conn.send(LOAD, {"ids": arrays.bigint(callback_ids)})
+    return lambda: [Kept(*row) for row in asked.rows()]
 
 
-def mark(conn: Connection, results: Mapping[int, str], applied_at: datetime) -> int:
-    """Note what became of callbacks; returns how many had nothing noted before."""
+def mark(conn: Sender, results: Mapping[int, str], applied_at: datetime) -> Sent:
+    """Note what became of callbacks; its count is how many had nothing noted before."""
     return conn.send(
         MARK,
         {
@@ -112,7 +114,7 @@ def mark(conn: Connection, results: Mapping[int, str], applied_at: datetime) -> 
             "results": arrays.text(list(results.values())),
             "applied_at": applied_at,
         },
-    ).count
+    )
 
 
 def waiting(conn: Connection, most: int) -> tuple[int, datetime | None]:
