@@ -4,7 +4,7 @@ Every function takes part in the caller's transaction and never commits. The cla
 the intent that it guards, so there is no moment in which one exists without the other.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from rizzpay.core.tenant import Tenant
@@ -101,10 +101,16 @@ def open_for(conn: Connection, object_ids: Iterable[str]) -> dict[str, OpenClaim
 
     Of several the newest, because an older one of the same object was answered or given up.
     """
+    return ask_open(conn, object_ids)()
+
+
+def ask_open(conn: Sender, object_ids: Iterable[str]) -> Callable[[], dict[str, OpenClaim]]:
+    """Ask for what `open_for` returns; the answer is fetched when it is called for."""
     wanted = sorted(set(object_ids))
     if not wanted:
-        return {}
-    return dict(store.open_for(conn, wanted))
+        return dict
+    asked = store.open_for(conn, wanted)
+    return lambda: dict(asked())
 
 
 def purge(conn: Connection, older_than: datetime, limit: int = PURGE_BATCH) -> int:

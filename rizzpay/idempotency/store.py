@@ -1,6 +1,6 @@
 """SQL of idempotency claims. Sets are locked in order of (merchant, mode, key)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -146,10 +146,12 @@ def complete(conn: Connection, answers: Sequence[tuple[KeyOf, int, bytes]]) -> S
     )
 
 
-def open_for(conn: Connection, object_ids: Sequence[str]) -> list[tuple[str, OpenClaim]]:
-    """Return (object id, claim) of open claims, oldest first for each object."""
-    rows = conn.send(OPEN_FOR, {"object_ids": text(object_ids)}).rows()
-    return [(row[0], OpenClaim(Tenant(row[1], row[2]), row[3], row[4])) for row in rows]
+def open_for(conn: Sender, object_ids: Sequence[str]) -> Callable[[], list[tuple[str, OpenClaim]]]:
+    """Ask for (object id, claim) of open claims, oldest first for each object."""
+    asked = conn.send(OPEN_FOR, {"object_ids": text(object_ids)})
+    return lambda: [
+        (row[0], OpenClaim(Tenant(row[1], row[2]), row[3], row[4])) for row in asked.rows()
+    ]
 
 
 def purge(conn: Connection, older_than: datetime, limit: int) -> int:

@@ -141,10 +141,10 @@ class Resolver:
         """
         named = [callback.attempt_id for _, callback in callbacks]
         with self.parts.database.pipelined() as conn:
-            asked = store.owners_of(conn, named)
-            waiting = idempotency.open_for(conn, named)
-            owners = asked()
-            waiting |= idempotency.open_for(conn, [owner.payment_id for owner in owners.values()])
+            owners = store.owners_of(conn, named)()
+            payments = [owner.payment_id for owner in owners.values()]
+            asked = idempotency.ask_open(conn, [*named, *payments])
+        waiting = asked()
         results: list[Applied] = [UnknownObject()] * len(callbacks)
         writes: dict[int, Write] = {}
         for number, (job, callback) in enumerate(callbacks):
