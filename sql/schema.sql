@@ -1001,7 +1001,7 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON rizzpay.events
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON rizzpay.ledger_transfers FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.refuse_change();
 
-CREATE TRIGGER legal_transition BEFORE UPDATE OF status ON rizzpay.payments FOR EACH ROW EXECUTE FUNCTION rizzpay.check_payment_transition();
+CREATE TRIGGER legal_transition BEFORE UPDATE OF status ON rizzpay.payments FOR EACH ROW WHEN (((old.status <> new.status) AND (((old.status || '>'::text) || new.status) <> ALL ('{authorized>cancelled,authorized>captured,authorized>expired,authorized>partially_captured,authorized>unknown,cancelled>authorized,cancelled>captured,cancelled>conflicted,created>cancelled,created>expired,created>processing,expired>authorized,expired>captured,expired>conflicted,failed>authorized,failed>captured,failed>conflicted,partially_captured>captured,partially_captured>unknown,processing>authorized,processing>captured,processing>conflicted,processing>failed,processing>requires_action,processing>unknown,requires_action>authorized,requires_action>cancelled,requires_action>captured,requires_action>conflicted,requires_action>expired,requires_action>failed,requires_action>processing,requires_action>unknown,unknown>authorized,unknown>cancelled,unknown>captured,unknown>conflicted,unknown>failed,unknown>partially_captured,unknown>requires_action}'::text[])))) EXECUTE FUNCTION rizzpay.check_payment_transition();
 
 CREATE TRIGGER resolves_pending AFTER INSERT ON rizzpay.ledger_transfers REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.check_resolutions();
 

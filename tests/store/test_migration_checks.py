@@ -145,6 +145,21 @@ BREAKS = [
         "ALTER TYPE rizzpay.beginning ALTER ATTRIBUTE event TYPE jsonb",
         "as the text",
     ),
+    (
+        "0013_legal_moves",
+        "DELETE FROM rizzpay.payment_transitions WHERE from_status = 'failed'",
+        "no others",
+    ),
+    (
+        "0013_legal_moves",
+        "INSERT INTO rizzpay.payment_transitions VALUES ('created', 'failed')",
+        "no others",
+    ),
+    (
+        "0013_legal_moves",
+        "ALTER TABLE rizzpay.payments DISABLE TRIGGER legal_transition",
+        "is looked up",
+    ),
 ]
 
 
