@@ -5,6 +5,7 @@ fields in types.py.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -13,6 +14,8 @@ from rizzpay.core.money import Money
 from rizzpay.core.tenant import Tenant
 from rizzpay.gateways.port import CaptureMethod
 from rizzpay.infra.arrays import Packed, bigint, boolean, integer, jsonb, text, timestamptz
+from rizzpay.infra.pipeline import Sent
+from rizzpay.payments.model import Snapshot
 from rizzpay.payments.states import AttemptStatus, RefundStatus, Status
 from rizzpay.payments.types import Attempt, AttemptKind, Payment, Refund
 
@@ -40,6 +43,30 @@ def refund(row: Row) -> Refund:
     tenant, money, history = Tenant(row[2], row[3]), Money(row[5], row[6]), tuple(row[16])
     it: Row = (*row[:2], tenant, RefundStatus(row[4]), money, *row[7:16], history, *row[17:])
     return Refund(*it)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Payments that were asked for, each with its attempts and refunds; fetched when looked at."""
+
+    payments: Sent
+    attempts: Sent
+    refunds: Sent
+
+    def snapshots(self) -> dict[str, Snapshot]:
+        """Return the payments by id."""
+        attempts: dict[str, list[Attempt]] = {}
+        for one in map(attempt, self.attempts.rows()):
+            attempts.setdefault(one.payment_id, []).append(one)
+        refunds: dict[str, list[Refund]] = {}
+        for its in map(refund, self.refunds.rows()):
+            refunds.setdefault(its.payment_id, []).append(its)
+        return {
+            found.id: Snapshot(
+                found, tuple(attempts.get(found.id, ())), tuple(refunds.get(found.id, ()))
+            )
+            for found in map(payment, self.payments.rows())
+        }
 
 
 def new_payments(payments: Sequence[Payment]) -> Columns:
@@ -99,23 +126,29 @@ def changed_payments(payments: Sequence[Payment]) -> Columns:
     }
 
 
-def attempts(them: Sequence[Attempt]) -> Columns:
-    """Return the columns of attempts, new and known ones."""
-    return {
-        "ids": text([one.id for one in them]),
+def new_attempts(them: Sequence[Attempt]) -> Columns:
+    """Return the columns of attempts."""
+    return changed_attempts(them) | {
         "payment_ids": text([one.payment_id for one in them]),
         "merchant_ids": text([one.tenant.merchant_id for one in them]),
         "livemodes": boolean([one.tenant.livemode for one in them]),
         "kinds": text([one.kind.value for one in them]),
-        "statuses": text([one.status.value for one in them]),
         "amounts": bigint([one.amount for one in them]),
         "gateways": text([one.gateway for one in them]),
+        "created_ats": timestamptz([one.created_at for one in them]),
+    }
+
+
+def changed_attempts(them: Sequence[Attempt]) -> Columns:
+    """Return what of an attempt can change."""
+    return {
+        "ids": text([one.id for one in them]),
+        "statuses": text([one.status.value for one in them]),
         "gateway_references": text([one.gateway_reference for one in them]),
         "rrns": text([one.rrn for one in them]),
         "declines": jsonb([_json(one.decline) for one in them]),
         "notes": text([one.note for one in them]),
         "enquiries": integer([one.enquiries for one in them]),
-        "created_ats": timestamptz([one.created_at for one in them]),
         "updated_ats": timestamptz([one.updated_at for one in them]),
     }
 

@@ -17,6 +17,7 @@ from rizzpay.infra.database import Connection
 from rizzpay.infra.pipeline import Sender, Sent, Values
 from rizzpay.payments import rows
 from rizzpay.payments.model import Case, Snapshot
+from rizzpay.payments.rows import Asked
 from rizzpay.payments.states import Status
 from rizzpay.payments.types import Attempt, Payment, PaymentFilter, Refund
 
@@ -95,7 +96,7 @@ FROM unnest(%(ids)b::text[], %(statuses)b::text[], %(authorized)b::bigint[],
 WHERE p.id = fresh.id AND p.version < fresh.version
 """
 
-WRITE_ATTEMPTS = """
+INSERT_ATTEMPTS = """
 INSERT INTO rizzpay.payment_attempts
     (id, payment_id, merchant_id, livemode, kind, status, amount, gateway, gateway_reference, rrn,
      decline, note, enquiries, created_at, updated_at)
@@ -110,10 +111,19 @@ FROM unnest(%(ids)b::text[], %(payment_ids)b::text[], %(merchant_ids)b::text[],
      AS fresh (id, payment_id, merchant_id, livemode, kind, status, amount, gateway,
                gateway_reference, rrn, decline, note, enquiries, created_at, updated_at)
 ORDER BY id
-ON CONFLICT (id) DO UPDATE SET
-    status = excluded.status, gateway_reference = excluded.gateway_reference, rrn = excluded.rrn,
-    decline = excluded.decline, note = excluded.note, enquiries = excluded.enquiries,
-    updated_at = excluded.updated_at
+"""
+
+# Their payments are locked.
+UPDATE_ATTEMPTS = """
+UPDATE rizzpay.payment_attempts AS a
+SET status = fresh.status, gateway_reference = fresh.gateway_reference, rrn = fresh.rrn,
+    decline = fresh.decline, note = fresh.note, enquiries = fresh.enquiries,
+    updated_at = fresh.updated_at
+FROM unnest(%(ids)b::text[], %(statuses)b::text[], %(gateway_references)b::text[],
+            %(rrns)b::text[], %(declines)b::jsonb[], %(notes)b::text[], %(enquiries)b::integer[],
+            %(updated_ats)b::timestamptz[])
+     AS fresh (id, status, gateway_reference, rrn, decline, note, enquiries, updated_at)
+WHERE a.id = fresh.id
 """
 
 WRITE_REFUNDS: LiteralString = (
@@ -236,10 +246,17 @@ def update_payments(conn: Connection, payments: Sequence[Payment]) -> None:
         conn.expect(sent, len(payments), "payments")
 
 
-def write_attempts(conn: Sender, attempts: Sequence[Attempt]) -> None:
-    """Insert new attempts and update known ones."""
+def insert_attempts(conn: Sender, attempts: Sequence[Attempt]) -> None:
+    """Insert new attempts."""
     if attempts:
-        conn.send(WRITE_ATTEMPTS, rows.attempts(attempts))
+        conn.send(INSERT_ATTEMPTS, rows.new_attempts(attempts))
+
+
+def update_attempts(conn: Connection, attempts: Sequence[Attempt]) -> None:
+    """Update attempts of locked payments; one that is not there is a bug."""
+    if attempts:
+        sent = conn.send(UPDATE_ATTEMPTS, rows.changed_attempts(attempts))
+        conn.expect(sent, len(attempts), "attempts")
 
 
 def write_refunds(conn: Connection, refunds: Sequence[Refund]) -> None:
@@ -265,33 +282,6 @@ def open_cases(conn: Connection, cases: Iterable[tuple[Tenant, Case]], now: date
     ]
     if opened:
         conn.send(OPEN_CASES, {"rows": msgspec.json.encode(opened).decode()})
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Payments that were asked for, each with its attempts and refunds; fetched when looked at."""
-
-    payments: Sent
-    attempts: Sent
-    refunds: Sent
-
-    def snapshots(self) -> dict[str, Snapshot]:
-        """Return the payments by id."""
-        found = [rows.payment(row) for row in self.payments.rows()]
-        attempts: dict[str, list[Attempt]] = {}
-        for attempt in map(rows.attempt, self.attempts.rows()):
-            attempts.setdefault(attempt.payment_id, []).append(attempt)
-        refunds: dict[str, list[Refund]] = {}
-        for refund in map(rows.refund, self.refunds.rows()):
-            refunds.setdefault(refund.payment_id, []).append(refund)
-        return {
-            payment.id: Snapshot(
-                payment,
-                tuple(attempts.get(payment.id, ())),
-                tuple(refunds.get(payment.id, ())),
-            )
-            for payment in found
-        }
 
 
 def lock(conn: Connection, payment_ids: Iterable[str]) -> Asked:

@@ -181,7 +181,9 @@ class Writer:
             answer = write.answer(after, claim.request_id) if write.answer else None
             results.append(Written(after, answer))
             kept = answer if write.completes == claim.key else None
-            begun.append(Begun(changes, claim, kept, self._rendering.events(changes)[0], write.actor))
+            begun.append(
+                Begun(changes, claim, kept, self._rendering.events(changes)[0], write.actor)
+            )
         draft = Draft()
         payers = [one.changes.payer for one in begun if one.changes.payer is not None]
         vault.store(draft, self._envelope, payers)
@@ -264,7 +266,7 @@ class Writer:
         store.insert_payments(conn, [c.payment for i, c in effective if i.before is None])
         last = {c.payment.id: c.payment for i, c in effective if i.before is not None}
         store.update_payments(conn, list(last.values()))
-        store.write_attempts(conn, list({a.id: a for c in changed for a in c.attempts}.values()))
+        _write_attempts(conn, effective)
         store.write_refunds(conn, list({r.id: r for c in changed for r in c.refunds}.values()))
         ledger.record(conn, [transfer for c in changed for transfer in c.transfers])
         cases = [(i.write.tenant, case) for i, c in effective for case in c.cases]
@@ -308,6 +310,17 @@ def _look_new(writes: Sequence[Write]) -> bool:
         return False
     claims = [write.claim for write in writes if write.claim is not None]
     return len({(claim.tenant.merchant_id, claim.key) for claim in claims}) == len(claims)
+
+
+def _write_attempts(conn: Connection, made: Sequence[tuple[_Item, Changes]]) -> None:
+    """Insert attempts that begin in this set and update the others, each as it is in the end."""
+    last = {attempt.id: attempt for _, changes in made for attempt in changes.attempts}
+    begun: set[str] = set()
+    for item, changes in made:
+        known = {attempt.id for attempt in item.before.attempts} if item.before else set()
+        begun |= {attempt.id for attempt in changes.attempts} - known
+    store.insert_attempts(conn, [attempt for attempt in last.values() if attempt.id in begun])
+    store.update_attempts(conn, [attempt for attempt in last.values() if attempt.id not in begun])
 
 
 def _later(made: Sequence[tuple[_Item, Changes]]) -> list[jobs.NewJob]:
