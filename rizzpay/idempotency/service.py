@@ -22,7 +22,7 @@ from rizzpay.idempotency.model import (
 )
 from rizzpay.infra.database import Connection
 from rizzpay.infra.envelope import Envelope
-from rizzpay.infra.pipeline import Sent
+from rizzpay.infra.pipeline import Sender, Sent
 
 PURPOSE = "answer"
 CLAIM_TRIES = 5  # a claim may be released between our attempt and our look at it; rarely twice

@@ -10,7 +10,7 @@ from rizzpay.core.tenant import Tenant
 from rizzpay.idempotency.model import Claim, KeyOf, OpenClaim
 from rizzpay.infra.arrays import boolean, bytea, integer, text, timestamptz
 from rizzpay.infra.database import Connection
-from rizzpay.infra.pipeline import Sent, Value
+from rizzpay.infra.pipeline import Sender, Sent, Value
 
 # A concurrent claim of the same key is waited for; when it commits, ours inserts nothing.
 INSERT = """

@@ -1,8 +1,8 @@
 """The statement that writes a batch of new payments; private to `rizzpay.payments.beginnings`.
 
 It says what INSERT_PAYMENTS, INSERT_ATTEMPTS, INSERT, APPEND, PUBLISH and ENQUEUE of the tables'
-own stores say, for rows of which each table gets one. Together they read the batch once and are set up
-once: of the six statements that it stands for, most of the price of a small batch was that.
+own stores say, for rows of which each table gets one. Together they read the batch once and are set
+up once: of the six statements that it stands for, most of the price of a small batch was that.
 """
 
 from collections.abc import Sequence
