@@ -11,6 +11,7 @@ PostgreSQL's src/backend/utils/adt/rowtypes.c inside array_send (arrays.py).
 import struct
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from psycopg.errors import DatatypeMismatch
 
@@ -65,7 +66,14 @@ def is_of_another_type(error: Exception) -> bool:
 
 def text(value: str | None) -> bytes:
     """Pack a text."""
-    return NULL if value is None else binary(value.encode())
+    if value is None:
+        return NULL
+    raw = value.encode()
+    length = len(raw)
+    return (_SIZES[length] if length < _KNOWN else SIZE(length)) + raw
+
+
+word = lru_cache(1024)(text)  # a text of which there are few: a currency, a kind, a merchant
 
 
 def binary(value: bytes | None) -> bytes:

@@ -26,6 +26,7 @@ from rizzpay.infra.records import (
     jsonb,
     text,
     timestamptz,
+    word,
 )
 from rizzpay.payments.model import Changes
 from rizzpay.payments.types import AttemptKind
@@ -39,6 +40,7 @@ CLAIM = (TEXT, BYTEA, TEXT, INTEGER, BYTEA)
 ENTRY = (TEXT, TEXT, JSONB)
 EVENT = (TEXT, TEXT, INTEGER, JSON)
 JOB = (TEXT, TEXT, TIMESTAMPTZ)
+NO_METADATA = b"{}"
 FORM = Form(PAYMENT + ATTEMPT + CLAIM + ENTRY + EVENT + JOB)
 
 _json = msgspec.json.Encoder().encode
@@ -94,49 +96,49 @@ def _row(one: Begun, body: bytes | None, behind: int) -> bytes:
     it, attempt, later = changes.payment, changes.attempts[0], changes.later[0]
     detail = {**changes.note, "status": it.status.value}
     check_detail(detail)
-    updated_at = timestamptz(it.updated_at)
+    updated_at, expires_at = timestamptz(it.updated_at), timestamptz(it.expires_at)
     return FORM.pack(
         (
             text(it.id),
-            text(it.tenant.merchant_id),
+            word(it.tenant.merchant_id),
             boolean(it.tenant.livemode),
-            text(it.status.value),
+            text(it.status),
             bigint(it.money.minor),
-            text(it.money.currency),
-            text(it.capture_method.value),
+            word(it.money.currency),
+            text(it.capture_method),
             jsonb(_json(it.method)),
             text(it.reference),
             text(it.description),
-            jsonb(_json(it.metadata)),
+            jsonb(_json(it.metadata) if it.metadata else NO_METADATA),
             text(it.return_url),
             text(it.payer_id),
-            text(it.gateway),
+            word(it.gateway),
             text(it.gateway_reference),
             jsonb(None if it.next_action is None else _json(it.next_action)),
             integer(it.fee_basis_points),
             integer(it.gst_basis_points),
-            text(it.late_authorization),
-            timestamptz(it.expires_at),
+            word(it.late_authorization),
+            expires_at,
             integer(it.version),
             timestamptz(it.created_at),
             updated_at,
             text(attempt.id),
-            text(attempt.status.value),
+            text(attempt.status),
             updated_at if attempt.created_at is it.updated_at else timestamptz(attempt.created_at),
             text(claim.key),
             binary(claim.request_hash),
             text(claim.request_id),
             integer(answer.status if answer else None),
             binary(body),
-            text(one.actor),
-            text(changes.action),
+            word(one.actor),
+            word(changes.action),
             jsonb(_json(detail)),
             text(event.id),
-            text(event.type),
+            word(event.type),
             integer(behind),
             binary(event.json()),
-            text(later.kind),
+            word(later.kind),
             text(later.key),
-            timestamptz(later.run_at),
+            expires_at if later.run_at is it.expires_at else timestamptz(later.run_at),
         )
     )
