@@ -50,8 +50,8 @@ REDACTED = "[redacted]"
 PATTERNS = (
     # name = value, where the name says that it is a secret; a file's name is none
     re.compile(
-        r"(?i)((?:password|passwd|secret|token|pin|key|credential)[\w-]*[\"']?\s*[:=]\s*)"
-        r"(?!\S*_file)([\"']?)[^\s\"',}]+"
+        r"(?i)((?:password|passwd|secret|token|pin|key|credential)(?!\w*_file\b)[\w-]*[\"']?"
+        r"\s*[:=]\s*)([\"']?)[^\s\"',}]+"
     ),
     re.compile(r"\b\d(?:[ -]?\d){11,18}\b"),  # card and account numbers
     re.compile(r"\b[\w.+-]+@[\w.-]+\b"),  # mail addresses and VPAs
