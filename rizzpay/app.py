@@ -10,11 +10,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import falcon
-
 from rizzpay.api import docs, refusals
+from rizzpay.api.application import Application
 from rizzpay.api.cursors import Cursors
-from rizzpay.api.facts import ApiRequest, ApiResponse
 from rizzpay.api.gate import Gate
 from rizzpay.api.readiness import Neighbours, Readiness
 from rizzpay.api.refusals import App
@@ -93,12 +91,7 @@ class Collaborators:
 
 def create_app(config: Config, parts: Collaborators) -> App:
     """Return the application; opens nothing and starts nothing."""
-    app: App = falcon.App(
-        request_type=ApiRequest,
-        response_type=ApiResponse,
-        middleware=[Gate(parts.merchants, parts.cache)],
-    )
-    app.req_options.strip_url_path_trailing_slash = False
+    app = Application(Gate(parts.merchants, parts.cache))
     refusals.register(app)
     resources = _resources(config, parts)
     for path in dict.fromkeys(route.path for route in ROUTES):

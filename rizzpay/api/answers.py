@@ -7,24 +7,20 @@ import falcon
 import msgspec
 
 from rizzpay.api import problems
-from rizzpay.api.facts import ApiRequest
+from rizzpay.api.facts import JSON, ApiRequest
 from rizzpay.core.errors import NOTHING
 from rizzpay.payments.types import Served
-
-JSON = "application/json"
 
 
 def send(resp: falcon.Response, status: int, shown: msgspec.Struct) -> None:
     """Answer with an object."""
     resp.status = status
-    resp.content_type = JSON
     resp.data = msgspec.json.encode(shown)
 
 
 def send_served(resp: falcon.Response, served: Served) -> None:
     """Answer with stored bytes, and say so when they were said before."""
     resp.status = served.answer.status
-    resp.content_type = JSON
     resp.data = served.answer.body
     if served.replayed:
         resp.set_header("Idempotency-Replayed", "true")

@@ -7,6 +7,7 @@ numbers, CVVs. Messages name the field and never repeat its value.
 
 import json
 import re
+import string
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -40,10 +41,11 @@ ORDINARY = frozenset(
         "allowed_cidrs", "expires_at", "url", "event_types", "status", "endpoint_id",
     }
 )  # fmt: skip
-# The same and values that many bodies have, as they stand between quotes.
-_ORDINARY_TEXTS = frozenset(
-    text.encode()
-    for text in (*ORDINARY, "INR", "card", "upi", "intent", "qr", "collect", "automatic", "manual")
+# Letters in small, everything but letters, digits and quotes gone: `"C.V.V"` as `"cvv"`.
+_SMALL = bytes(range(256)).lower()
+_NO_NAME = bytes(set(range(256)) - set(b'"' + (string.ascii_letters + string.digits).encode()))
+_CVV = re.compile(
+    rf'{"|".join(sensitive.CVV_PARTS)}|"(?:{"|".join(sorted(sensitive.CVV_NAMES))})"'.encode()
 )
 
 
@@ -198,20 +200,18 @@ def _no_constant(_: str) -> None:
 def _quick(raw: bytes) -> dict[str, Any] | None:
     """Read a plainly fine body in C; None when anything in it asks for a closer look.
 
-    There are no backslashes, so every second piece between quotes is a whole text: the names
-    among them are looked at without a walk. A field that came twice is missing when the object
-    is written again.
+    There are no backslashes, so every quote begins or ends a text, and the names that a field
+    must not have are found in all texts at once. A field that came twice is missing when the
+    object is written again.
     """
-    texts = raw.split(b'"')[1::2]
-    if not _ORDINARY_TEXTS.issuperset(texts) and any(
-        sensitive.is_cvv_name(text.decode()) for text in set(texts) - _ORDINARY_TEXTS
-    ):
+    plain = raw.translate(_SMALL, _NO_NAME)
+    if _CVV.search(plain):
         return None
     try:
         value: dict[str, Any] = _READER.decode(raw)
     except msgspec.DecodeError:  # the close look finds the words for it
         return None
-    return value if msgspec.json.encode(value).count(b'"') == 2 * len(texts) else None
+    return value if msgspec.json.encode(value).count(b'"') == plain.count(b'"') else None
 
 
 def _no_decimal(_: str) -> None:

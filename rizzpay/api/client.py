@@ -6,6 +6,7 @@ reach, and then only its last entry, which is the one that HAProxy wrote.
 
 import base64
 import binascii
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,11 @@ def address(env: Mapping[str, Any]) -> Address | None:
     peer = env.get("REMOTE_ADDR") or ""
     if peer and not peer.startswith(("/", "unix:")):
         return parse_address(peer)
-    forwarded: str = env.get("HTTP_X_FORWARDED_FOR", "")
+    return _last_of(env.get("HTTP_X_FORWARDED_FOR", ""))
+
+
+@functools.lru_cache(maxsize=4096)  # clients come again
+def _last_of(forwarded: str) -> Address | None:
     return parse_address(forwarded.rsplit(",", 1)[-1].strip())
 
 

@@ -1,7 +1,6 @@
 """What is known of a request on its way: filled by the gate, read by the resources."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import falcon
@@ -21,14 +20,16 @@ HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "rizzpay-version": VERSION,
 }
+JSON = "application/json"  # of every answer that does not say otherwise
+NO_BODY = frozenset({204, 304})
 Wanted = TypeVar("Wanted", bound=msgspec.Struct)
 
 
-@dataclass(slots=True)
-class Facts:
+class Facts(msgspec.Struct, gc=False):
     """`route` and what follows are set when the gate has passed the request."""
 
     request_id: str = ""
+    logged_id: str = ""  # the same as it may be logged
     started_s: float = 0.0
     route: Route | None = None
     caller: Caller | None = None
@@ -40,28 +41,58 @@ class Facts:
 
 
 class ApiResponse(falcon.Response):
-    """An answer that begins with the headers of every answer."""
+    """An answer of finished bytes that begins with the headers of every answer.
+
+    Only what our resources and error handlers set is there: `status`, `data` and headers.
+    """
 
     __slots__ = ()
 
-    def __init__(self, options: falcon.ResponseOptions | None = None) -> None:
-        """Copy them; setting them one by one costs ten times that."""
-        super().__init__(options)
+    def __init__(self) -> None:
+        """Copy the headers; setting them one by one costs ten times that."""
+        self.status = 200
+        self._data = None
         self._headers = HEADERS.copy()
 
+    def add_own_header(self, name: str, value: str) -> None:
+        """Add a header that we made: its name in small letters, its value in ASCII, unchecked."""
+        self._headers[name] = value
+
     def add_own_headers(self, headers: Mapping[str, str]) -> None:
-        """Add headers that we made: names in small letters, values in ASCII, unchecked."""
+        """Add several of them."""
         self._headers.update(headers)
+
+    def finished(self, method: str) -> tuple[list[tuple[str, str]], list[bytes]]:
+        """Return headers and body as WSGI wants them."""
+        headers, data = self._headers, self._data or b""
+        if self.status in NO_BODY:
+            return list(headers.items()), []
+        headers.setdefault("content-type", JSON)
+        headers["content-length"] = str(len(data))
+        return list(headers.items()), [] if method == "HEAD" else [data]
 
 
 class ApiRequest(falcon.Request):
-    """A request with its facts; resources take what the route table promises them."""
+    """A request with its facts; resources take what the route table promises them.
+
+    Of falcon's request there is what we ask of it: `env`, `method`, `path`, `query_string`,
+    `uri_template`, `content_type` and what is read from `env`. The rest is not even prepared.
+    """
 
     __slots__ = ("facts",)
 
-    def __init__(self, env: dict[str, Any], options: falcon.RequestOptions | None = None) -> None:
+    def __init__(self, env: dict[str, Any]) -> None:
         """Begin with nothing known."""
-        super().__init__(env, options)
+        self.env = env
+        self.method = env["REQUEST_METHOD"]
+        path = env["PATH_INFO"] or "/"
+        if not path.isascii():  # bytes in latin-1, as PEP 3333 has it
+            path = path.encode("latin-1").decode("utf-8", "replace")
+        self.path = path
+        self.query_string = env["QUERY_STRING"]
+        self.content_type = env.get("CONTENT_TYPE")
+        self.uri_template = None
+        self.is_websocket = False
         self.facts = Facts()
 
     @property

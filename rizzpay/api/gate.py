@@ -4,14 +4,14 @@ In this order: request id, authentication, rate limit, suspension, scope, Idempo
 string, body. The first that fails answers. The route table says what applies.
 """
 
+import functools
 import re
-from typing import Any
 
 import falcon
 
 from rizzpay.api import bodies, claims, client, query_string, schemas
 from rizzpay.api.facts import ApiRequest, ApiResponse
-from rizzpay.api.routes import BY_PLACE, Route
+from rizzpay.api.routes import Route
 from rizzpay.core import clock, ids, sensitive
 from rizzpay.core.errors import Refused
 from rizzpay.core.secret import Secret
@@ -22,33 +22,34 @@ from rizzpay.merchants.model import Caller
 from rizzpay.merchants.service import Merchants, Presented
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_\-]{8,64}")
-OWN_REQUEST_ID = re.compile(r"req_[0-9A-Z]{26}")  # HAProxy's and ours: nothing to scrub in it
+# HAProxy's and ours, without a run of digits that could be anything: nothing to scrub in it.
+OWN_REQUEST_ID = re.compile(r"(?=.{30}$)req_(?:[0-9]{0,12}+[A-Z])++[0-9]{0,12}+")
 OTHER_METHOD = "other"  # one that HTTP does not have
 NOBODY = ("", Secret(""))
 
 
 class Gate:
-    """Falcon middleware."""
+    """What the application calls on the way in and on the way out."""
 
     def __init__(self, merchants: Merchants, cache: Cache) -> None:
         """Keep who knows the keys and who counts the requests."""
         self._merchants = merchants
         self._cache = cache
 
-    def process_request(self, req: ApiRequest, resp: ApiResponse) -> None:
+    def begin(self, req: ApiRequest, resp: ApiResponse) -> None:
         """Give the request its id, before anything can fail."""
         facts = req.facts
         facts.started_s = clock.monotonic_s()
-        facts.request_id = _request_id(req.env.get("HTTP_X_REQUEST_ID"))
-        resp.add_own_headers({"x-request-id": facts.request_id})
+        wanted = req.env.get("HTTP_X_REQUEST_ID")
+        if wanted is not None and OWN_REQUEST_ID.fullmatch(wanted):
+            facts.request_id = facts.logged_id = wanted
+        else:
+            facts.request_id = _request_id(wanted)
+            facts.logged_id = _request_id_to_log(facts.request_id)
+        resp.add_own_header("x-request-id", facts.request_id)
 
-    def process_resource(
-        self, req: ApiRequest, resp: ApiResponse, _: object, __: dict[str, Any]
-    ) -> None:
+    def admit(self, req: ApiRequest, resp: ApiResponse, route: Route) -> None:
         """Let the request through to its resource, or raise Refused."""
-        route = BY_PLACE.get((req.uri_template or "", req.method))
-        if route is None:  # falcon answers 405 and OPTIONS itself
-            return
         facts = req.facts
         facts.route = route
         if route.scope is not None:
@@ -58,46 +59,44 @@ class Gate:
         if req.path != route.path:  # it has a part that the client wrote
             bodies.refuse_card_data_in(req.path, None)
         facts.idempotency_key = claims.read_key(req, route)
-        facts.query = schemas.check_query(query_string.parse(req.query_string), route.query)
+        if req.query_string or route.query is not schemas.NoQuery:
+            facts.query = schemas.check_query(query_string.parse(req.query_string), route.query)
         if route.body is not None:
             facts.plain_body = bodies.read_json(req, optional=route.body_optional)
             facts.body = schemas.check(facts.plain_body, route.body)
 
-    def process_response(
-        self,
-        req: ApiRequest,
-        resp: ApiResponse,
-        _: object,
-        __: bool,  # noqa: FBT001 - falcon passes it by position
-        /,
-    ) -> None:
+    def end(self, req: ApiRequest, resp: ApiResponse) -> None:
         """Count the request and write its one line."""
         facts = req.facts
         taken_s = clock.monotonic_s() - facts.started_s
-        status = resp.status_code
+        status = int(resp.status)
         method = req.method if req.method in falcon.HTTP_METHODS else OTHER_METHOD
         template = req.uri_template or "none"
         metrics.REQUESTS.labels(method, template, str(status)).observe(taken_s)
         if facts.error_code:
             metrics.REFUSED.labels(facts.error_code).inc()
+        caller = facts.caller
         log.request_finished(
             RequestLine(
                 method,
                 template,
                 status,
                 round(taken_s * 1000, 3),
-                _request_id_to_log(facts.request_id),
+                facts.logged_id,
                 clock.now(),
-                facts.caller.tenant.merchant_id if facts.caller is not None else "",
-                facts.caller.key_id if facts.caller is not None else "",
+                caller.tenant.merchant_id if caller is not None else "",
+                caller.key_id if caller is not None else "",
                 facts.error_code,
             )
         )
 
     def _authenticate(self, req: ApiRequest) -> Caller:
-        key_id, secret = client.credentials(req.env.get("HTTP_AUTHORIZATION")) or NOBODY
-        presented = Presented(key_id, secret, req.address)
-        return self._merchants.authenticate(presented, clock.now())
+        shown, now = req.env.get("HTTP_AUTHORIZATION", ""), clock.now()
+        known = self._merchants.recognise(shown, req.address, now)
+        if known is not None:
+            return known
+        key_id, secret = client.credentials(shown) or NOBODY
+        return self._merchants.authenticate(Presented(key_id, secret, req.address, shown), now)
 
     def _limit(self, caller: Caller, resp: ApiResponse) -> None:
         mode = "live" if caller.tenant.livemode else "test"
@@ -134,9 +133,12 @@ def _request_id_to_log(known: str) -> str:
 
 def _limit_headers(taken: Taken) -> dict[str, str]:
     """Return the headers of draft-ietf-httpapi-ratelimit-headers-07."""
-    return {
-        "ratelimit-limit": str(taken.limit),
-        "ratelimit-remaining": str(taken.remaining),
-        "ratelimit-reset": str(taken.reset_s),
-        "ratelimit-policy": f"{taken.limit};w=60",
-    }
+    headers = _policy_headers(taken.limit).copy()
+    headers["ratelimit-remaining"] = str(taken.remaining)
+    headers["ratelimit-reset"] = str(taken.reset_s)
+    return headers
+
+
+@functools.lru_cache(maxsize=256)  # limits are few
+def _policy_headers(limit: int) -> dict[str, str]:
+    return {"ratelimit-limit": str(limit), "ratelimit-policy": f"{limit};w=60"}

@@ -45,6 +45,8 @@ _NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 # Digits of one number may be parted by up to three of these: blanks, dashes, dots, underscores.
 _SEPARATOR = r"[ \t\u00a0\u2010-\u2015\u2212\-._]"
 _RUN = re.compile(rf"\d(?:{_SEPARATOR}{{0,3}}\d){{{SHORTEST - 1},}}")
+# The same in ASCII, looked for where digits begin, and without ways back: a third of the time.
+_ASCII_RUN = re.compile(rb"(?<!\d)\d(?:[ \t\-._]{0,3}+\d){%d}" % (SHORTEST - 1))
 _GROUP = re.compile(r"\d+")
 # UUIDs and long hexadecimal digests: random digits in them often pass for a card number.
 _OPAQUE = re.compile(
@@ -53,6 +55,7 @@ _OPAQUE = re.compile(
     re.IGNORECASE,
 )
 _TRACK = re.compile(rf"%B\d{{{TRACK_SHORTEST},19}}\^|;\d{{{TRACK_SHORTEST},19}}=", re.IGNORECASE)
+_ASCII_TRACK = re.compile(_TRACK.pattern.encode(), re.IGNORECASE)
 _SPOKEN_CVV = re.compile(rf"\b(?:cvv|cvc)2?\b\W{{0,4}}\d{{{CVV_SHORTEST},4}}\b", re.IGNORECASE)
 _TWELVE = re.compile(r"(?<!\d)[2-9]\d{3}[ -]?\d{4}[ -]?\d{4}(?!\d)")
 _INVISIBLE = dict.fromkeys(
@@ -97,10 +100,9 @@ def may_be_card_data(raw: bytes) -> bool:
     digits = len(raw.translate(None, _NO_DIGITS))
     if digits < CVV_SHORTEST:
         return False
-    text = raw.decode("ascii")
-    if digits >= TRACK_SHORTEST and (_RUN.search(text) or _TRACK.search(text)):
+    if digits >= TRACK_SHORTEST and (_ASCII_RUN.search(raw) or _ASCII_TRACK.search(raw)):
         return True
-    return "cv" in text.lower() and bool(_SPOKEN_CVV.search(text))
+    return b"cv" in raw.lower() and bool(_SPOKEN_CVV.search(raw.decode("ascii")))
 
 
 def has_spoken_cvv(text: str) -> bool:

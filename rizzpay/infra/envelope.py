@@ -149,6 +149,10 @@ class Envelope:
         outer.update(inner.digest())
         return pepper.id, outer.digest()
 
+    def has(self, key_id: str) -> bool:
+        """Tell whether this process has a key."""
+        return key_id in self._keys.by_id
+
     def key_ids(self) -> frozenset[str]:
         """Return the ids of the keys that this process has."""
         return frozenset(self._keys.by_id)

@@ -6,13 +6,14 @@ revoked key, a suspended merchant or a changed allow-list may still work elsewhe
 that made the change forgets at once.
 """
 
+import hashlib
 import hmac
 import re
 import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from rizzpay.audit import service as audit
@@ -42,17 +43,32 @@ from rizzpay.merchants.model import (
 REMEMBER_S = 2.0
 REMEMBERED_MAX = 10_000  # keys, also ids that do not exist; the oldest goes first
 SECRET_BYTES = 32
+MARKING_BYTES = 32  # of the key under which this process marks headers
 KEY_ID = re.compile(r"rk_(test|live)_[0-9A-HJKMNP-TV-Z]{26}")
 NO_DIGEST = bytes(32)  # what an unknown key's secret is compared with
 
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What a request shows: key id and secret, and the client's address if it can be trusted."""
+    """What a request shows: key id and secret, and the client's address if it can be trusted.
+
+    `header` is what both stood in, for `Merchants.recognise`; empty where it is not to be known
+    again.
+    """
 
     key_id: str
     secret: Secret[str]
     address: Address | None
+    header: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """That a header showed a key's secret: the secret's digest, and the pepper in it."""
+
+    key_id: str
+    pepper_id: str
+    digest: bytes
 
 
 class Merchants:
@@ -64,7 +80,23 @@ class Merchants:
         self._envelope = envelope
         self._remembered: OrderedDict[str, tuple[float, StoredKey | None]] = OrderedDict()
         self._loading: dict[str, threading.Lock] = {}
+        self._marking = secrets.token_bytes(MARKING_BYTES)
+        self._proofs: OrderedDict[bytes, _Proof] = OrderedDict()
         self._used: dict[str, tuple[Tenant, datetime]] = {}
+
+    def recognise(self, header: str, address: Address | None, now: datetime) -> Caller | None:
+        """Return who is calling with a header that was right before and still is.
+
+        None when it has to be read and checked by `authenticate`. Remembered is only what of a
+        secret is stored too; the key itself is looked up as ever. Raises what `authenticate` does.
+        """
+        proof = self._proofs.get(self._mark(header))
+        if proof is None or not self._envelope.has(proof.pepper_id):
+            return None
+        found = self._find(proof.key_id)
+        if found is None or not hmac.compare_digest(proof.digest, found.digest):
+            return None
+        return self._admitted(found, address, now)
 
     def authenticate(self, presented: Presented, now: datetime) -> Caller:
         """Return who is calling; raises Refused(unauthenticated or ip_not_allowed).
@@ -78,14 +110,28 @@ class Merchants:
         except Unreadable:  # the pepper was retired, and with it the key
             raise Refused("unauthenticated") from None
         right = hmac.compare_digest(digest, found.digest if found is not None else NO_DIGEST)
-        if found is None or not right or not found.usable(now):
+        if found is None or not right:
             raise Refused("unauthenticated")
-        if found.networks and not is_within(presented.address, found.networks):
+        if presented.header:
+            self._proofs[self._mark(presented.header)] = _Proof(found.id, found.pepper_id, digest)
+            if len(self._proofs) > REMEMBERED_MAX:
+                self._proofs.popitem(last=False)
+        return self._admitted(found, presented.address, now)
+
+    def _admitted(self, found: StoredKey, address: Address | None, now: datetime) -> Caller:
+        """Return who calls with a key whose secret was shown; raises as `authenticate` does."""
+        if not found.usable(now):
+            raise Refused("unauthenticated")
+        if found.networks and not is_within(address, found.networks):
             raise Refused("ip_not_allowed")
         if found.merchant.status == "offboarded":
             raise Refused("merchant_suspended")
         self._used[found.id] = (found.caller.tenant, now)
         return found.caller
+
+    def _mark(self, header: str) -> bytes:
+        """Return what stands for a header here: nobody finds its secret, or a second one, by it."""
+        return hashlib.blake2b(header.encode(), key=self._marking, digest_size=16).digest()
 
     def flush_used(self) -> None:
         """Write when keys were last used; called about once a minute, off the request path."""
