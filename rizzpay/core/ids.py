@@ -38,13 +38,17 @@ _DRAWN_AT_ONCE = 1024  # numbers; a call to the kernel for each would cost more 
 class _Last:
     """What this process handed out last, so that ids of one millisecond ascend."""
 
-    at: datetime | None = None
-    time_ms = -1
-    high = 0  # the upper half of the random part
-    head = ""  # the 18 characters of `time_ms` and `high`
-    low = 0  # the lower half
+    __slots__ = ("at", "head", "high", "low", "time_ms")
+
+    def __init__(self) -> None:
+        self.at: datetime | None = None
+        self.time_ms = -1
+        self.high = 0  # the upper half of the random part
+        self.head = ""  # the 18 characters of `time_ms` and `high`
+        self.low = 0  # the lower half
 
 
+_last = _Last()
 _drawn: list[int] = []  # each is used once
 
 
@@ -54,16 +58,17 @@ def ulid(at: datetime) -> str:
     The first of a millisecond is random in all its 80 bits; each of the others is larger than the
     one before by a random number of 32 bits, so nobody can tell one from another.
     """
-    if at is not _Last.at:
+    last = _last
+    if at is not last.at:
         _begin(at)
-    low = _Last.low + 1 + (_drawn.pop() if _drawn else _draw())
+    low = last.low + 1 + (_drawn.pop() if _drawn else _draw())
     if low > LOW:
         low &= LOW
-        _Last.high = (_Last.high + 1) & LOW
+        last.high = (last.high + 1) & LOW
         _write_head()
-    _Last.low = low
+    last.low = low
     return (
-        f"{_Last.head}{_PAIRS[low >> 30]}{_PAIRS[low >> 20 & 1023]}"
+        f"{last.head}{_PAIRS[low >> 30]}{_PAIRS[low >> 20 & 1023]}"
         f"{_PAIRS[low >> 10 & 1023]}{_PAIRS[low & 1023]}"
     )
 
@@ -93,17 +98,20 @@ class Fresh:
 def _begin(at: datetime) -> None:
     """Take up the time of `at`, with a new random part unless it is the same millisecond."""
     time_ms = int(at.timestamp() * 1000)
-    if time_ms != _Last.time_ms:
-        _Last.time_ms = time_ms
-        _Last.high, _Last.low = divmod(_draw() << 64 | _draw() << 32 | _draw(), LOW + 1)
-        _Last.high &= LOW
+    if time_ms != _last.time_ms:
+        _last.time_ms = time_ms
+        _last.high, _last.low = (_draw() << 8 | _draw() & 255), (_draw() << 8 | _draw() & 255)
         _write_head()
-    _Last.at = at
+    _last.at = at
 
 
 def _write_head() -> None:
-    value = _Last.time_ms << 40 | _Last.high
-    _Last.head = "".join([_PAIRS[value >> shift & 1023] for shift in range(80, -1, -10)])
+    at, high = _last.time_ms, _last.high
+    _last.head = (
+        f"{_PAIRS[at >> 40]}{_PAIRS[at >> 30 & 1023]}{_PAIRS[at >> 20 & 1023]}"
+        f"{_PAIRS[at >> 10 & 1023]}{_PAIRS[at & 1023]}{_PAIRS[high >> 30]}"
+        f"{_PAIRS[high >> 20 & 1023]}{_PAIRS[high >> 10 & 1023]}{_PAIRS[high & 1023]}"
+    )
 
 
 def _draw() -> int:
@@ -116,7 +124,7 @@ def _draw() -> int:
 def _forget() -> None:
     """Share nothing with the process that this one was forked from."""
     _drawn.clear()
-    _Last.at, _Last.time_ms = None, -1
+    _last.at, _last.time_ms = None, -1
 
 
 os.register_at_fork(after_in_child=_forget)

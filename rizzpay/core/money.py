@@ -3,7 +3,9 @@
 `share` is the one place of the product that rounds: half up, on fees and taxes.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
+
+from rizzpay.core.values import value
 
 # ISO 4217 exponents of the currencies we know; INR is the only one that is live by default.
 EXPONENTS = {"INR": 2, "USD": 2, "EUR": 2, "GBP": 2, "AED": 2, "SGD": 2, "JPY": 0, "KWD": 3}
@@ -12,8 +14,8 @@ AMOUNT_MAX = 9_007_199_254_740_991  # 2**53 - 1: the largest integer that JavaSc
 BASIS_POINTS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
+@value
+class Money(Struct, frozen=True, gc=False):
     """`minor` is in the smallest unit of `currency` (paise for INR)."""
 
     minor: int
@@ -31,9 +33,8 @@ class Money:
         exponent = EXPONENTS[self.currency]
         if exponent == 0:
             return str(self.minor)
-        whole, part = divmod(abs(self.minor), 10**exponent)
-        sign = "-" if self.minor < 0 else ""
-        return f"{sign}{whole}.{part:0{exponent}d}"
+        sign, digits = ("-" if self.minor < 0 else ""), str(abs(self.minor)).zfill(exponent + 1)
+        return f"{sign}{digits[:-exponent]}.{digits[-exponent:]}"
 
 
 def share(minor: int, basis_points: int) -> int:

@@ -10,11 +10,15 @@ from typing import Protocol
 
 from rizzpay.config import Config, GatewaySettings, read_secret
 from rizzpay.core.errors import Misconfigured
-from rizzpay.gateways import upi_links
-from rizzpay.gateways.port import Callbacks, Charges, Invites
-from rizzpay.gateways.routing import Route
+from rizzpay.gateways import routing, upi_links
+from rizzpay.gateways.port import Callbacks, CaptureMethod, Charges, Invites
+from rizzpay.gateways.routing import NoRoute, Route
 from rizzpay.gateways.sandbox.connector import Keys, SandboxGateway
 from rizzpay.infra.http_client import HttpClient
+
+
+# Type of the method, currency, livemode, when it is captured: what a payment's route depends on.
+Question = tuple[str, str, bool, CaptureMethod]
 
 
 class Connector(Charges, Callbacks, Protocol):
@@ -68,6 +72,7 @@ class Gateways:
     def __init__(self, by_name: Mapping[str, Gateway]) -> None:
         """Take what `build` made."""
         self.by_name = by_name
+        self._chosen: dict[Question, tuple[Route, ...] | NoRoute] = {}
 
     def get(self, name: str) -> Gateway:
         """Return one; raises KeyError when the settings have none of that name."""
@@ -80,6 +85,13 @@ class Gateways:
     def routes(self) -> tuple[Route, ...]:
         """Return what routing chooses from, in order of preference."""
         return tuple(_route(gateway) for gateway in self.by_name.values())
+
+    def choose(self, question: Question) -> tuple[Route, ...] | NoRoute:
+        """Return what `routing.choose` says of these gateways; asked once, questions are few."""
+        chosen = self._chosen.get(question)
+        if chosen is None:
+            chosen = self._chosen[question] = routing.choose(self.routes, *question)
+        return chosen
 
 
 def _route(gateway: Gateway) -> Route:

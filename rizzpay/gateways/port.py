@@ -9,8 +9,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from msgspec import Struct
+
 from rizzpay.core.money import Money
 from rizzpay.core.secret import Secret
+from rizzpay.core.values import value
 
 
 class CaptureMethod(StrEnum):
@@ -67,8 +70,8 @@ class BankTransfer:
 Method = Card | UpiIntent | UpiQr | UpiCollect | NetBanking | Wallet | BankTransfer
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorizeRequest:
+@value
+class AuthorizeRequest(Struct, frozen=True, gc=False):
     """`attempt_id` is sent as the gateway's idempotency key."""
 
     attempt_id: str
@@ -119,8 +122,8 @@ class Approved:
     rrn: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ActionRequired:
+@value
+class ActionRequired(Struct, frozen=True, gc=False):
     """The customer has to act. `next_action` is the API's object: {"type": …, …}.
 
     It is empty where an enquiry learned that the customer has not acted on our own link yet.

@@ -6,13 +6,16 @@ A key belongs to (merchant, mode). Keys are the merchant's own data and never pr
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from msgspec import Struct
+
 from rizzpay.core.tenant import Tenant
+from rizzpay.core.values import value
 
 KEY_LENGTH_MAX = 255  # the API's rule, and the CHECK of the column
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+@value
+class Claim(Struct, frozen=True, gc=False):
     """A request that wants to be the only one with its key.
 
     `request_hash` is SHA-256 over method, path and canonical body; `object_id` is what the winner
@@ -20,8 +23,8 @@ class Claim:
     """
 
     tenant: Tenant
-    key: str = field(repr=False)
-    request_hash: bytes = field(repr=False)
+    key: str
+    request_hash: bytes
     request_id: str
     object_id: str
     created_at: datetime
@@ -30,6 +33,10 @@ class Claim:
         """Refuse what the table would refuse, without repeating the key."""
         if not 1 <= len(self.key) <= KEY_LENGTH_MAX or "\0" in self.key:
             raise ValueError("a key has 1 to 255 characters and no NUL")
+
+    def __repr__(self) -> str:
+        """Show whose it is and of what, without key and hash."""
+        return f"Claim({self.tenant}, {self.request_id}, {self.object_id}, {self.created_at})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from rizzpay.config import PaymentSettings
 from rizzpay.core.errors import Refused
-from rizzpay.gateways import routing
+from rizzpay.gateways.routing import NoRoute
 from rizzpay.idempotency.model import Claim
 from rizzpay.ledger.model import MERCHANT_PENDING
 from rizzpay.merchants.model import Caller
@@ -15,14 +15,11 @@ def new_payment(
     asker: Asker, settings: PaymentSettings, caller: Caller, command: CreatePayment, claim: Claim
 ) -> Payment:
     """Return the payment that a request asks for; raises Refused(method_not_supported)."""
-    routes = routing.choose(
-        asker.gateways.routes,
-        command.method_view["type"],
-        command.money.currency,
-        caller.tenant.livemode,
-        command.capture_method,
+    wanted, currency = command.method_view["type"], command.money.currency
+    routes = asker.gateways.choose(
+        (wanted, currency, caller.tenant.livemode, command.capture_method)
     )
-    if isinstance(routes, routing.NoRoute):
+    if isinstance(routes, NoRoute):
         raise Refused("method_not_supported", routes.reason, param="method")
     merchant = caller.merchant
     return Payment(

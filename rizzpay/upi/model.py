@@ -115,7 +115,7 @@ def _check_payee(payee: Payee) -> None:
 def _check_payment(reference: str, money: Money, note: str) -> None:
     if not REFERENCE.fullmatch(reference):
         raise ValueError("tr has 4 to 35 letters and digits")
-    if not _is_plain(note, NOTE_LENGTH_MAX):
+    if note and not _is_plain(note, NOTE_LENGTH_MAX):
         raise ValueError(f"tn is printable ASCII, at most {NOTE_LENGTH_MAX}")
     if money.currency != "INR" or money.minor <= 0:
         raise ValueError("am is more than nothing, in INR")
