@@ -8,6 +8,7 @@ import functools
 import re
 
 import falcon
+from msgspec import UNSET
 
 from rizzpay.api import bodies, claims, client, query_string, schemas
 from rizzpay.api.facts import ApiRequest, ApiResponse
@@ -84,9 +85,9 @@ class Gate:
                 round(taken_s * 1000, 3),
                 facts.logged_id,
                 clock.now(),
-                caller.tenant.merchant_id if caller is not None else "",
-                caller.key_id if caller is not None else "",
-                facts.error_code,
+                caller.tenant.merchant_id if caller is not None else UNSET,
+                caller.key_id if caller is not None else UNSET,
+                facts.error_code or UNSET,
             )
         )
 

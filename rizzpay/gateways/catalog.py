@@ -16,7 +16,6 @@ from rizzpay.gateways.routing import NoRoute, Route
 from rizzpay.gateways.sandbox.connector import Keys, SandboxGateway
 from rizzpay.infra.http_client import HttpClient
 
-
 # Type of the method, currency, livemode, when it is captured: what a payment's route depends on.
 Question = tuple[str, str, bool, CaptureMethod]
 
