@@ -189,20 +189,23 @@ class Renderer:
 
 
 def _payment(it: Payment, customer: CustomerObject | None) -> PaymentObject:
+    # the members are texts themselves, and `value` is a call
     currency: Any = it.money.currency
+    status: Any = it.status
+    capture_method: Any = it.capture_method
     created_at = unix_s(it.created_at)
     return PaymentObject(
         id=it.id,
         livemode=it.tenant.livemode,
         merchant_id=it.tenant.merchant_id,
-        status=it.status.value,
+        status=status,
         amount=it.money.minor,
         currency=currency,
         amount_authorized=it.amount_authorized,
         amount_captured=it.amount_captured,
         amount_refunded=it.amount_refunded,
         refund_status=_refund_status(it) if it.amount_refunded else None,
-        capture_method=it.capture_method.value,
+        capture_method=capture_method,
         method=msgspec.convert(it.method, MethodObject),
         customer=customer,
         reference=it.reference,

@@ -168,8 +168,8 @@ class PaymentFilter:
     phone: Secret[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+@value
+class Served(Struct, frozen=True):
     """What a call answers: the bytes, and whether they were said before."""
 
     answer: Answer

@@ -7,6 +7,7 @@ import pytest
 
 from rizzpay.api.routes import ROUTES
 from rizzpay.core import clock
+from rizzpay.core.errors import Refused
 from rizzpay.core.tenant import Tenant
 from rizzpay.merchants.model import SCOPES
 from rizzpay.merchants.service import REMEMBER_S
@@ -248,6 +249,30 @@ def test_a_key_revoked_elsewhere_stops_within_two_seconds(client, operator):
     deadline = clock.monotonic_s() + REMEMBER_S + 1
     while client.get("/v1/balance").status != 401:
         assert clock.monotonic_s() < deadline
+
+
+def test_a_header_that_was_right_is_known_again_as_long_as_its_key_works(client, parts):
+    header, merchants = client._headers["Authorization"], parts.merchants
+    assert merchants.recognise(header, None, clock.now()) is None
+    assert client.get("/v1/balance").status == 200
+    assert merchants.recognise(header, None, clock.now()).key_id == client.key_id
+    tenant = Tenant(client.merchant.id, livemode=False)
+    merchants.revoke_key(tenant, client.key_id, "operator:test", clock.now())
+    with pytest.raises(Refused, match="unauthenticated"):
+        merchants.recognise(header, None, clock.now())
+
+
+def test_a_header_that_was_wrong_is_never_known(client, parts):
+    header = basic(f"{client.key_id}:made-up")
+    assert client.get("/v1/balance", headers=header).status == 401
+    assert client.get("/v1/balance").status == 200
+    assert parts.merchants.recognise(header["Authorization"], None, clock.now()) is None
+
+
+def test_what_is_remembered_of_a_header_is_not_its_secret(client, parts):
+    assert client.get("/v1/balance").status == 200
+    secret = base64.b64decode(client._headers["Authorization"][6:]).decode().partition(":")[2]
+    assert secret not in str(parts.merchants._proofs)
 
 
 def test_a_secret_is_in_the_database_only_as_a_digest(new_client, parts, operator):
