@@ -17,6 +17,10 @@ from rizzpay.api.routes import BY_PLACE, Route
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 Place = tuple[Callable[..., None], dict[str, Any], str | None, Route | None]
 
+# Paths that are remembered with what answers them; longer ones have an id in them.
+PATHS_MAX = 128
+PATH_LENGTH_MAX = 32
+
 
 class Application(falcon.App[ApiRequest, ApiResponse]):
     """Finds the resource of a request; what the gate or the resource raises becomes an answer."""
@@ -47,11 +51,12 @@ class Application(falcon.App[ApiRequest, ApiResponse]):
         return body
 
     def _find(self, req: ApiRequest) -> Place:
-        """Let falcon find what answers; remember it for paths that nobody can vary."""
+        """Let falcon find what answers, and remember it for paths that come again."""
         found: Any = self._get_responder(req)
         responder, params, _, template = found
         route = BY_PLACE.get((template or "", req.method))
         place: Place = (responder, params, template, route)
-        if route is not None and template == req.path:
+        comes_again = route is not None and len(req.path) <= PATH_LENGTH_MAX
+        if comes_again and len(self._known) < PATHS_MAX:
             self._known[req.path, req.method] = place
         return place
