@@ -32,6 +32,7 @@ STORE = Path("/var/tmp/rizzpay-lab")  # not /tmp, which may be memory
 CLIENT, CLIENT_ADDRESS = "client", "198.51.100.200"
 ACQUIRER_PORT = 8090
 CALLS_OUT = (("acquirer", CLIENT_ADDRESS, ACQUIRER_PORT), ("packages", CONTROLLER, PORT))
+PYTHON = "3.13"  # of the machines' Debian
 MEMORY_BYTES = 4 * 1024**3  # that each machine plans with; they share this one's
 # What a lab is not: the requirements of a production site that it waives, and its small load.
 SITE = {
@@ -188,7 +189,7 @@ class Lab:
         site = {
             **SITE,
             "rizzpay_pki_dir": str(self.directory / "pki"),
-            "release_python": sys.executable,
+            "rizzpay_release_dir": str(self._build_release()),
             "tuning_machine_file": str(self._record_machine()),
         }
         (self.directory / "site.yml").write_text(yaml.safe_dump(site))
@@ -211,6 +212,16 @@ class Lab:
         encrypt = Path(sys.executable).parent / "ansible-vault"
         arguments = ("encrypt", "--vault-password-file", password, "--output", vault, "-")
         run(encrypt, *arguments, input=yaml.safe_dump(values), **self.controller())
+
+    def _build_release(self) -> Path:
+        """Make this checkout's release, here: inside the lab there is no package index."""
+        main = yaml.safe_load((self.sources / "group_vars" / "all" / "main.yml").read_text())
+        version = main["rizzpay_release"]
+        directory = self.directory / "release" / version
+        directory.parent.mkdir()
+        module = ("-m", "appliance.release.build", directory, "--version", version)
+        run(sys.executable, *module, "--python", PYTHON, cwd=ROOT)
+        return directory
 
     def _record_machine(self) -> Path:
         """Describe this computer as every machine is to see it: with its part of the memory."""
