@@ -1,0 +1,97 @@
+"""The proof on booted machines: script/test --lab runs it, and nothing else does.
+
+The machines of `inventories/ha`, the unchanged playbook over ssh, and the drills. It leaves
+var/lab/drills.json, and no machine. RIZZPAY_LAB_DRILLS names the drills to run, all by default;
+RIZZPAY_LAB_BARE=1 starts from machines without any of the packages.
+"""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.lab import drilling
+from tests.lab.cluster import Cluster
+from tests.lab.drills import DRILLS
+from tests.lab.lab import ROOT, Lab
+from tests.lab.till import Till
+
+NAME = "proof"
+LOGS = ROOT / "var" / "lab"
+RESULTS = LOGS / "drills.json"
+CHOSEN = os.environ.get("RIZZPAY_LAB_DRILLS", "").split() or [drill.name for drill in DRILLS]
+RECAP = re.compile(
+    r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE
+)
+
+pytestmark = pytest.mark.timeout(3600)
+
+
+def play(lab: Lab, log: str, *arguments: str) -> dict[str, int]:
+    """Run site.yml; return how much it changed, by machine, or fail with the end of its log."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    file = LOGS / f"{log}.log"
+    with file.open("w") as out:
+        done = subprocess.run(
+            lab.playbook("site.yml", *arguments), stdout=out, stderr=out, check=False,
+            stdin=subprocess.DEVNULL, **lab.controller(),
+        )  # fmt: skip
+    said = file.read_text()
+    assert done.returncode == 0, said[-4000:]
+    return {host: int(changed) for host, _, changed, *_ in RECAP.findall(said)}
+
+
+@pytest.fixture(scope="module")
+def lab():
+    """Machines that are booted and nothing else."""
+    standing = Lab(NAME)
+    try:
+        standing.up(filled=os.environ.get("RIZZPAY_LAB_BARE") != "1")
+        yield standing
+    finally:
+        standing.down()
+
+
+@pytest.fixture(scope="module")
+def till(lab):
+    """The merchant outside, on an installed lab."""
+    outside = Till(lab)
+    outside.open()
+    yield outside
+    outside.close()
+
+
+def test_a_fresh_site_can_be_asked_what_would_change(lab):
+    assert set(play(lab, "check-fresh", "--check", "--diff")) == set(lab.machines)
+
+
+def test_the_playbook_installs_the_site(lab):
+    assert min(play(lab, "install").values()) > 0
+    Cluster(lab).wait_until_whole(drilling.WHOLE_S_MAX)
+
+
+def test_the_second_run_changes_nothing(lab):
+    assert play(lab, "again") == dict.fromkeys(lab.machines, 0)
+
+
+def test_an_installed_site_would_not_change(lab):
+    assert play(lab, "check-installed", "--check", "--diff") == dict.fromkeys(lab.machines, 0)
+
+
+results: list[drilling.Result] = []
+
+
+@pytest.mark.parametrize(
+    "drill", [one for one in DRILLS if one.name in CHOSEN], ids=lambda one: one.name
+)
+def test_no_payment_is_lost_when(drill, lab, till, capsys):
+    result = drilling.run(drill, Cluster(lab), till)
+    results.append(result)
+    drilling.write(results, Path(RESULTS))
+    with capsys.disabled():
+        print(f"\n{drilling.table([result])}")
+    assert result.kept_every_payment, result
+    assert result.rejoined, result
+    assert result.outage_s <= result.goal_s, result
