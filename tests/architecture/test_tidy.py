@@ -84,10 +84,17 @@ def test_a_dead_module_would_be_found():
     unit = Source("appliance/systemd/x.service", "ExecStart=python -m rizzpay.named\n")
     script = Source("script/x", "python3 rizzpay/started.py --fast\n")
     started = Source("rizzpay/started.py", '"""Started by its path."""\n')
+    role = "appliance/ansible/roles/preflight"
+    look = Source(f"{role}/files/look.py", '"""Run by a task."""\n')
+    task = Source(f"{role}/tasks/main.yml", "cmd: look.py {{ address }}\n")
+    lost = Source(f"{role}/files/lost.py", '"""Run by no task."""\n')
     dead = Source("rizzpay/dead.py", '"""Imports itself."""\nfrom rizzpay import dead\n')
-    house = [used, user, named, unit, started, script, dead]
+    house = [used, user, named, unit, started, script, look, task, lost, dead]
     found = list(rules.no_module_is_dead(house))
-    assert found == ["rizzpay.dead is imported by nobody"]
+    assert found == [
+        "appliance.ansible.roles.preflight.files.lost is imported by nobody",
+        "rizzpay.dead is imported by nobody",
+    ]
 
 
 def test_the_rules_read_the_whole_repository(sources):
