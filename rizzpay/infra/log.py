@@ -76,7 +76,7 @@ class _Out:
 
     def __init__(self, stream: BinaryIO, level: int) -> None:
         self._stream = stream
-        self._requests: list[RequestLine] = []  # written out together: a third of the cost
+        self._requests: list[RequestLine] = []  # written out together: half of the cost
         self._others: list[bytes] = []
         self.level = level
 
