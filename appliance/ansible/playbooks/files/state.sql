@@ -1,5 +1,5 @@
--- What the database holds, as one JSON object: rows of every table, the ledger's digest, the head of
--- the audit chain. The ledger's digest adds up digests of its rows, so it needs no order and no
+-- What the database holds, as one JSON object: rows of every table, the ledger's digest, the head
+-- of the audit chain. The ledger's digest adds up digests of its rows, so it needs no order and no
 -- memory; the audit chain's head stands for every row before it.
 SELECT json_build_object(
     'rows', (
