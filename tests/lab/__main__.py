@@ -81,6 +81,22 @@ def power_on(name: str, machine: str) -> None:
 
 
 @main.command()
+@name_option
+@click.argument("machine")
+def isolate(name: str, machine: str) -> None:
+    """Let the switch drop everything from and to a machine."""
+    Lab.find(name).network.isolate(machine)
+
+
+@main.command()
+@name_option
+@click.argument("machine")
+def rejoin(name: str, machine: str) -> None:
+    """Let the switch pass a machine's packets again."""
+    Lab.find(name).network.rejoin(machine)
+
+
+@main.command()
 def status() -> None:
     """List the labs that stand, and which of their machines are on."""
     for name in labs.names():
