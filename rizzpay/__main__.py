@@ -27,6 +27,7 @@ COMMANDS = {
     "merchants": "rizzpay.commands.merchants",
     "webhooks": "rizzpay.commands.webhooks",
     "audit": "rizzpay.commands.audit",
+    "compliance": "rizzpay.commands.compliance",
     "partitions": "rizzpay.commands.partitions",
     "health": "rizzpay.commands.health",
     "sandbox": "rizzpay.commands.sandbox",

@@ -1,0 +1,1 @@
+"""Compliance: what is demanded of every host, what was found there, and the signed report."""

@@ -1,0 +1,158 @@
+"""Controls of logs: kept, shipped, closed, whole; and of those that watch them."""
+
+import json
+import re
+import secrets
+import time
+from datetime import timedelta
+
+import pytest
+
+from rizzpay.core import sensitive
+from tests.compliance.asking import in_container, lines, nothing_is_said, settings, told
+from tests.compliance.plugin import not_applicable
+
+YEAR_S = timedelta(days=365).total_seconds()
+ARRIVES_S = 60
+CHECKPOINT_S = 600
+CARD = re.compile(r"\b\d[\d -]{11,21}\d\b")
+WATCHED = ("time", "identity", "privilege", "modules", "permissions", "mounts")
+SCALE = {"": 1, "s": 1, "min": 60, "h": 3600, "day": 86400, "d": 86400, "week": 604800,
+         "month": 2629800, "year": 31557600}  # fmt: skip
+
+
+def journald(host) -> dict[str, str]:
+    """Return the settings of the journal as they are in force."""
+    return settings(told(host, "systemd-analyze cat-config systemd/journald.conf"))
+
+
+def rizzpay(host, *words: str) -> dict:
+    """Return what the host's own `rizzpay` says in JSON; 1 is an answer too."""
+    command = f"/usr/local/sbin/rizzpay {' '.join(words)} --json"
+    answer = host.run(command)
+    assert answer.exit_status in {0, 1} and answer.stdout, f"{command}: {answer.stderr[:300]}"  # noqa: PT018 - one question
+    return json.loads(answer.stdout)
+
+
+@pytest.mark.control("RP-LOG-001")
+def test_the_journal_stays_and_is_sealed(host):
+    found = journald(host)
+    assert found.get("storage") == "persistent", f"Storage is {found.get('storage')}"
+    assert found.get("seal", "yes") == "yes", "Seal is off"
+    told(host, "test -d /var/log/journal")
+
+
+@pytest.mark.control("RP-LOG-002")
+def test_logs_are_kept_for_a_year(host):
+    kept = journald(host).get("maxretentionsec", "")
+    match = re.fullmatch(r"(\d+)\s*([a-z]*?)s?", kept)
+    assert match, f"MaxRetentionSec is {kept or 'not set'}"
+    unit = match[2] if match[2] in SCALE else match[2] + "s"
+    seconds = int(match[1]) * SCALE.get(unit, 0)
+    assert seconds >= YEAR_S, f"MaxRetentionSec is {kept}"
+
+
+@pytest.mark.control("RP-LOG-003")
+def test_logs_leave_the_host_over_tls(host):
+    told(host, "systemctl is-active rsyslog.service")
+    text = told(host, "cat /etc/rsyslog.conf")
+    ships = "omfwd" in text and 'StreamDriverAuthMode="x509/name"' in text
+    collects = "imtcp" in text and 'StreamDriver.Mode="1"' in text
+    assert ships or collects, "logs stay here, or leave in the clear"
+
+
+@pytest.mark.control("RP-LOG-004")
+def test_a_line_arrives_at_the_collector(host, site, other_host):
+    word = f"rizzpay-control-{secrets.token_hex(8)}"
+    told(host, "logger --tag compliance -- %s", word)
+    collectors = site.names("monitoring")
+    assert collectors, "the inventory has no host in monitoring to collect logs"
+    collector = other_host(collectors[0])
+    deadline_s = time.monotonic() + ARRIVES_S
+    while time.monotonic() < deadline_s:
+        if collector.run("grep -rqs -- %s /var/log/collected", word).succeeded:
+            return
+        time.sleep(2)
+    raise AssertionError(f"{word} did not arrive within {ARRIVES_S} s")
+
+
+@pytest.mark.control("RP-LOG-005")
+def test_logs_are_closed_to_others(host):
+    nothing_is_said(
+        host,
+        "find /var/log -type f -perm /007 ! -name lastlog ! -name wtmp ! -name faillog"
+        " ! -path '/var/log/apt/*' ! -name 'dpkg.log*' ! -name 'alternatives.log*'"
+        " ! -name bootstrap.log -print",
+        "open to everybody",
+    )
+
+
+@pytest.mark.control("RP-LOG-006")
+def test_the_kernel_records_administrators(host):
+    state = host.run("systemctl is-enabled auditd.service").stdout.strip()
+    assert state == "enabled", f"auditd.service is {state or 'not there'}"
+    text = told(host, "cat /etc/audit/rules.d/*.rules")
+    missing = [key for key in WATCHED if f"-k {key}\n" not in f"{text}\n"]
+    assert not missing, f"not recorded: {', '.join(missing)}"
+    if not in_container(host):
+        loaded = lines(host, "auditctl -l")
+        assert len(loaded) >= len(WATCHED), f"{len(loaded)} rules are loaded"
+
+
+@pytest.mark.control("RP-LOG-007")
+def test_audit_rules_are_locked(host):
+    found = [line for line in lines(host, "cat /etc/audit/rules.d/*.rules") if line[:2] == "-e"]
+    assert found[-1:] == ["-e 2"], f"the last word is {found[-1:]}"
+
+
+@pytest.mark.control("RP-LOG-008")
+def test_the_trail_is_whole(host):
+    found = rizzpay(host, "audit", "verify")
+    assert found["ok"], f"findings: {json.dumps(found['findings'])[:300]}"
+
+
+@pytest.mark.control("RP-LOG-009")
+def test_the_head_of_the_trail_is_signed(host):
+    found = rizzpay(host, "audit", "status")
+    age_s = found["oldest_unsealed_s"] or 0
+    assert age_s < CHECKPOINT_S, f"a row is not sealed for {age_s} s"
+    if found["head"]["position"]:
+        assert found["checkpoint"], "nothing was ever signed"
+
+
+@pytest.mark.control("RP-LOG-010")
+def test_no_log_holds_a_card_number(host):
+    # The host looks for runs of digits, which are many; here they have to be card numbers.
+    command = (
+        "journalctl --since '-24 hours' --output cat 2>/dev/null"
+        " | grep -aoE '(^|[^0-9a-zA-Z.])[2-68][0-9]{3}[ -]?[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{1,7}"
+        "($|[^0-9a-zA-Z.])' | head -n 20000 || true"
+    )
+    found = [line for line in lines(host, command) if sensitive.has_card_number(line)]
+    assert not found, f"{len(found)} numbers that look like cards in the journal of this day"
+
+
+@pytest.mark.control("RP-LOG-011")
+def test_rules_of_alerts_are_loaded(host):
+    told(host, "systemctl is-active prometheus.service")
+    nothing_is_said(
+        host,
+        "promtool check config /etc/prometheus/prometheus.yml >/dev/null 2>&1 || echo broken",
+        "prometheus.yml",
+    )
+    text = told(host, "promtool check config /etc/prometheus/prometheus.yml 2>&1")
+    rules = sum(int(count) for count in re.findall(r"(\d+) rules found", text))
+    assert rules > 0, "there are no rules"
+
+
+@pytest.mark.control("RP-LOG-012")
+def test_every_host_is_watched(host, site):
+    text = told(host, "cat /etc/prometheus/prometheus.yml")
+    missing = [
+        name
+        for name in site.names("all")
+        if str(site.variables[name]["rizzpay_address"]) not in text and name not in text
+    ]
+    if not site.names("all"):
+        not_applicable("the inventory is empty")
+    assert not missing, f"not watched: {', '.join(missing)}"
