@@ -47,7 +47,8 @@ def test_two_operators_at_a_time_leave_one_active_key_a_purpose(bank, table):
 
 def test_list_shows_keys_with_age_and_cryptoperiod_and_no_key(ready, table):
     told = done(ready.rizzpay("keys", "list", "--json"))
-    assert [key["label"] for key in told["keys"]] == ["kek-data-v1", "sig-audit-v1", "sig-evidence-v1"]
+    labels = [key["label"] for key in told["keys"]]
+    assert labels == ["kek-data-v1", "sig-audit-v1", "sig-evidence-v1"]
     assert told["keys"][0]["cryptoperiod_days"] == 365
     assert told["keys"][0]["age_days"] == 0
     assert "sensitive" in told["keys"][0]["flags"]

@@ -110,7 +110,8 @@ def test_retiring_asks_and_then_destroys_the_key(ready, trail):
     assert len(ready.client.list_keys()) == 3
     told = done(ready.rizzpay("keys", "retire", "kek-data-v1", "--yes", "--json"))
     assert told == {"retired": "kek-data-v1"}
-    assert [key.label for key in ready.client.list_keys()] == ["kek-data-v2", "sig-audit-v1", "sig-evidence-v1"]
+    labels = [key.label for key in ready.client.list_keys()]
+    assert labels == ["kek-data-v2", "sig-audit-v1", "sig-evidence-v1"]
     assert trail("kek-data-v1")[-2:] == ["key.retirement_asked", "key.retired"]
     assert findings(ready) == {}
     assert ready.rizzpay("keys", "retire", "kek-data-v1", "--yes").returncode == 1
