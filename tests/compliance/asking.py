@@ -1,7 +1,9 @@
 """How controls ask a host: a command has to work, and what it says is taken apart here."""
 
+import json
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from testinfra.host import Host
 
@@ -69,3 +71,14 @@ def handshake(host: Host, address: str, options: str) -> bool:
     command = f"timeout 10 openssl s_client -connect {address} {options} </dev/null 2>&1"
     answer = host.run(command)
     return "Cipher is (NONE)" not in answer.stdout and "New, TLSv1" in answer.stdout
+
+
+def rizzpay(host: Host, *words: str) -> dict[str, Any]:
+    """Return what the command says in JSON; status 1 is an answer too."""
+    command = f"/usr/local/sbin/rizzpay {' '.join(words)} --json"
+    answer = host.run(command)
+    ended = f"`{command}` ended with {answer.exit_status}: {answer.stderr.strip()[:300]}"
+    assert answer.exit_status in {0, 1}, ended
+    assert answer.stdout.startswith("{"), ended
+    found: dict[str, Any] = json.loads(answer.stdout)
+    return found

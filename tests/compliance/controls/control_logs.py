@@ -9,7 +9,14 @@ from datetime import timedelta
 import pytest
 
 from rizzpay.core import sensitive
-from tests.compliance.asking import in_container, lines, nothing_is_said, settings, told
+from tests.compliance.asking import (
+    in_container,
+    lines,
+    nothing_is_said,
+    rizzpay,
+    settings,
+    told,
+)
 from tests.compliance.plugin import not_applicable
 
 YEAR_S = timedelta(days=365).total_seconds()
@@ -24,14 +31,6 @@ SCALE = {"": 1, "s": 1, "min": 60, "h": 3600, "day": 86400, "d": 86400, "week": 
 def journald(host) -> dict[str, str]:
     """Return the settings of the journal as they are in force."""
     return settings(told(host, "systemd-analyze cat-config systemd/journald.conf"))
-
-
-def rizzpay(host, *words: str) -> dict:
-    """Return what the host's own `rizzpay` says in JSON; 1 is an answer too."""
-    command = f"/usr/local/sbin/rizzpay {' '.join(words)} --json"
-    answer = host.run(command)
-    assert answer.exit_status in {0, 1} and answer.stdout, f"{command}: {answer.stderr[:300]}"  # noqa: PT018 - one question
-    return json.loads(answer.stdout)
 
 
 @pytest.mark.control("RP-LOG-001")
