@@ -9,6 +9,7 @@ from rizzpay.compliance.collecting import Task
 from rizzpay.compliance.model import Status
 from rizzpay.core.errors import Misconfigured
 from tests.compliance.samples import HERE, Place
+from tests.compliance.seeds import SEEDS
 
 CATALOGUE = reading.catalogue(HERE / "catalogue")
 
@@ -109,3 +110,18 @@ def test_a_run_that_broke_off_is_no_result(tmp_path):
     evidence.write_text('{"started":{"at":"x","tools":{},"total":1,"limit":"","controls":[]}}\n')
     with pytest.raises(Misconfigured, match="broke off"):
         collecting.read(evidence)
+
+
+def test_there_are_eighty_controls_that_run_by_themselves():
+    assert sum(not control.attestation for control in CATALOGUE.values()) >= 80
+
+
+def test_every_area_of_the_house_has_controls():
+    areas = {name.split("-")[1] for name in CATALOGUE}
+    house = {"ACC", "BAK", "DB", "FILE", "HA", "KEY", "KV", "LB", "LOG", "NET", "OS", "SSH", "SW"}
+    assert areas == house | {"TIME", "TLS", "UNIT"}
+
+
+def test_seeds_break_controls_that_there_are():
+    assert len(SEEDS) >= 20
+    assert set(SEEDS) <= {name for name, row in CATALOGUE.items() if not row.attestation}
