@@ -83,7 +83,9 @@ class GroupCommit(Generic[Item, Result]):
 
     def submit(self, item: Item) -> Result:
         """Hand in an item, wait for its commit and return what came of it, or raise that."""
-        result = self._hand_in(item).waiter.get()
+        place = _Place(item, perf_counter())
+        self._hand_in([place])
+        result = place.waiter.get()
         if isinstance(result, Exception):
             raise result
         return cast("Result", result)
@@ -93,7 +95,10 @@ class GroupCommit(Generic[Item, Result]):
 
         They stay together as far as `most` allows.
         """
-        places = [self._hand_in(item) for item in items]
+        came_s = perf_counter()
+        places = [_Place(item, came_s) for item in items]
+        if places:
+            self._hand_in(places)
         return [place.waiter.get() for place in places]
 
     def close(self) -> None:
@@ -107,16 +112,15 @@ class GroupCommit(Generic[Item, Result]):
         self._queue.clear()
         _answer(left, [Unavailable("service", "shutting down")] * len(left))
 
-    def _hand_in(self, item: Item) -> _Place:
+    def _hand_in(self, places: list[_Place]) -> None:
         if self._closed:
             raise Unavailable("service", "shutting down")
-        place = _Place(item, perf_counter())
         if self._together:
-            self._queue.append(place)
+            self._queue += places
             self._go()
         else:
-            gevent.spawn(self._do, [place])
-        return place
+            for place in places:
+                gevent.spawn(self._do, [place])
 
     def _go(self) -> None:
         """Let a greenlet write what waits, if there is room.

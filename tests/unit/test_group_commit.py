@@ -163,6 +163,16 @@ def test_several_items_of_one_caller_come_back_in_order_and_are_never_raised(gro
     assert group.submit_all([]) == []
 
 
+def test_items_of_one_caller_stay_together_however_many_follow(table):
+    group: GroupCommit[int, int] = GroupCommit(
+        "test", table.write, 3 * FOLLOWERS, may_follow=lambda _: True
+    )
+    many = list(range(2 * FOLLOWERS + 1))
+    assert group.submit_all(many) == [item * 10 for item in many]
+    assert table.tried == [many]
+    group.close()
+
+
 def test_a_wrong_number_of_results_is_told_to_everybody():
     group: GroupCommit[int, int] = GroupCommit("test", lambda items: items[:1], 8)
     results = together(group, [1, 2])
