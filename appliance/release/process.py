@@ -38,6 +38,15 @@ def ask(path: Path, command: str) -> str:
     return said.decode().strip()
 
 
+def _has_proxy(path: Path) -> bool:
+    """Tell whether HAProxy runs; one that was stopped may leave its socket behind."""
+    try:
+        ask(path, "show version")
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    return True
+
+
 def serving(path: Path, server: str) -> int:
     """Return how many requests the server has in hand, and waiting for it."""
     table = ask(path, "show stat").removeprefix("# ")
@@ -92,7 +101,7 @@ def main() -> None:
     server, admin = f"api-{chosen.number}", chosen.admin_socket
     if chosen.action == "healthy":
         done = healthy(chosen.processes / f"{server}.sock")
-    elif not admin.exists():
+    elif not _has_proxy(admin):
         done = True
     else:
         if said := ask(admin, f"set server {BACKEND}/{server} state {chosen.action}"):

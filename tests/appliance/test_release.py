@@ -1,8 +1,10 @@
 """What a release brings along for operators: draining a process, and a bundle for support."""
 
 import http.server
+import socket
 import socketserver
 import subprocess
+import sys
 import tarfile
 import threading
 
@@ -96,6 +98,21 @@ def test_draining_waits_for_what_is_served_and_then_ends(door):
     assert process.drain(admin, "api-0", patience_s=20)
     call.join()
     assert process.ask(admin, "set server api/api-0 state ready") == ""
+
+
+def test_a_host_whose_proxy_does_not_run_has_nothing_to_drain(tmp_path):
+    left_behind = tmp_path / "admin.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.bind(str(left_behind))
+    for path in (left_behind, tmp_path / "none.sock"):
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "appliance.release.process", "drain", "0"),
+                *("--admin-socket", path),
+            ],
+            check=False,
+        )
+        assert done.returncode == 0
 
 
 def test_a_process_that_is_not_there_is_not_healthy(tmp_path):
