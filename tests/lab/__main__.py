@@ -10,9 +10,14 @@ import sys
 
 import click
 
+from tests.lab import drilling
 from tests.lab import lab as labs
+from tests.lab.cluster import Cluster
 from tests.lab.commands import LabError
+from tests.lab.drilling import RESULTS
+from tests.lab.drills import DRILLS
 from tests.lab.lab import Lab
+from tests.lab.till import Till
 
 NEEDED = ("systemd-nspawn", "debootstrap", "ip", "nft", "ssh", "apt-cacher-ng", "mkfs.ext4")
 name_option = click.option("--name", default="lab", show_default=True, help="Which lab.")
@@ -94,6 +99,25 @@ def isolate(name: str, machine: str) -> None:
 def rejoin(name: str, machine: str) -> None:
     """Let the switch pass a machine's packets again."""
     Lab.find(name).network.rejoin(machine)
+
+
+@main.command()
+@name_option
+@click.argument("names", nargs=-1)
+def drill(name: str, names: tuple[str, ...]) -> None:
+    """Run drills on an installed lab, all by default, and print what they cost."""
+    lab = Lab.find(name)
+    till = Till(lab)
+    till.open()
+    results = []
+    try:
+        for one in DRILLS:
+            if not names or one.name in names:
+                results.append(drilling.run(one, Cluster(lab), till))
+                click.echo(drilling.table(results[-1:]))
+    finally:
+        till.close()
+        drilling.write(results, RESULTS)
 
 
 @main.command()

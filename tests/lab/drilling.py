@@ -10,9 +10,11 @@ from tests.lab.client import Outcome, acknowledged, longest_silence_s
 from tests.lab.cluster import Cluster
 from tests.lab.commands import LabError
 from tests.lab.drills import Drill
+from tests.lab.lab import ROOT
 from tests.lab.till import Paying, Till
 from tests.lab.waiting import wait_until
 
+RESULTS = ROOT / "var" / "lab" / "drills.json"
 PER_SECOND = 20.0  # of all machines on one computer with two cores
 CALM_S = 5.0  # payments before the fault, and after it before the way back
 WHOLE_S_MAX = 180.0

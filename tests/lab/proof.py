@@ -8,7 +8,6 @@ RIZZPAY_LAB_BARE=1 starts from machines without any of the packages.
 import os
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -20,7 +19,6 @@ from tests.lab.till import Till
 
 NAME = "proof"
 LOGS = ROOT / "var" / "lab"
-RESULTS = LOGS / "drills.json"
 CHOSEN = os.environ.get("RIZZPAY_LAB_DRILLS", "").split() or [drill.name for drill in DRILLS]
 RECAP = re.compile(
     r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE
@@ -89,7 +87,7 @@ results: list[drilling.Result] = []
 def test_no_payment_is_lost_when(drill, lab, till, capsys):
     result = drilling.run(drill, Cluster(lab), till)
     results.append(result)
-    drilling.write(results, Path(RESULTS))
+    drilling.write(results, drilling.RESULTS)
     with capsys.disabled():
         print(f"\n{drilling.table([result])}")
     assert result.kept_every_payment, result
