@@ -47,6 +47,8 @@ def _missing_packages(profile: str) -> list[str]:
         "redis-tools": profile == "server" or shutil.which("redis-check-rdb") is not None,
         # the documents speak curl, and the tests run what they show
         "curl": profile == "server" or shutil.which("curl") is not None,
+        # the Vagrantfile is Ruby
+        "ruby": profile == "server" or shutil.which("ruby") is not None,
     }
     return [package for package, is_there in there.items() if not is_there]
 
