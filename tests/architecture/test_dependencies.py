@@ -14,8 +14,10 @@ USED = r"^\s*(?:import|from) {0}\b|\"-m\", \"{0}\""
 SECTIONS = {
     "The service": PROJECT["dependencies"],
     "The embedded appliance": PROJECT["optional-dependencies"]["embedded"],
+    "The controller": PROJECT["optional-dependencies"]["controller"],
     "Development": PROJECT["optional-dependencies"]["dev"],
 }
+LOCKS = ("requirements.lock", "requirements-controller.lock", "requirements-dev.lock")
 
 
 def name_of(requirement: str) -> str:
@@ -29,9 +31,10 @@ def module_of(requirement: str) -> str:
     return {"python-pkcs11": "pkcs11"}.get(name, name.replace("-", "_"))
 
 
-def locked(lock: str) -> dict[str, str]:
+def locked_in(lock: str) -> dict[str, str]:
     """Return name -> version of a lock file."""
-    return dict(re.findall(r"^([\w.-]+)(?:\[.*\])?==(\S+)", lock, re.MULTILINE))
+    text = (ROOT / lock).read_text()
+    return dict(re.findall(r"^([\w.-]+)(?:\[.*\])?==(\S+)", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -42,7 +45,7 @@ def test_the_page_lists_exactly_the_direct_dependencies(section):
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_the_page_shows_the_locked_version_and_a_reason(section):
-    versions = locked((ROOT / "requirements-dev.lock").read_text())
+    versions = {name: version for lock in LOCKS for name, version in locked_in(lock).items()}
     for name, version, month, why, beside_gevent in rows(PAGE, section):
         assert version == versions[name.partition("[")[0]], name
         assert re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", month), name
@@ -64,13 +67,15 @@ def test_every_dependency_of_the_service_is_used():
     assert unused == []
 
 
-def test_what_runs_in_production_is_locked_alike_in_both_locks():
-    service = locked((ROOT / "requirements.lock").read_text())
-    everything = locked((ROOT / "requirements-dev.lock").read_text())
-    assert service == {name: everything[name] for name in service}
+@pytest.mark.parametrize("lock", LOCKS)
+def test_what_runs_in_production_is_locked_alike_in_every_lock(lock):
+    everything = locked_in("requirements-dev.lock")
+    shared = {name: version for name, version in locked_in(lock).items() if name in everything}
+    assert {"cryptography", "psycopg", "gunicorn"} <= shared.keys()
+    assert shared == {name: everything[name] for name in shared}
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("name", LOCKS)
 def test_a_lock_has_hashes_and_no_address(name):
     text = (ROOT / name).read_text()
     pinned = re.findall(r"^\S+==.*\n(.*)$", text, re.MULTILINE)
