@@ -1,4 +1,4 @@
-"""The Vagrantfile makes the servers of the `ha` inventory: read by Ruby, with Vagrant's words played.
+"""The Vagrantfile makes the servers of the `ha` inventory: Ruby reads it, we play Vagrant.
 
 Vagrant itself is not in Debian; what is checked is what our file tells it.
 """
