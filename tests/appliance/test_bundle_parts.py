@@ -1,4 +1,4 @@
-"""The parts of a bundle: the roles' packages, apt's repository, the bill of materials, the keys.
+"""The parts of a bundle: the roles' packages, apt's repository, the bill of materials, the keys."""
 
 import json
 import subprocess
