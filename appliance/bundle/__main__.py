@@ -12,6 +12,7 @@ from appliance.bundle import archive, install, keys
 from appliance.bundle.archive import Refused
 
 EXIT_REFUSED = 1
+SITES = ("ha", "single", "two_sites")
 SUITES = ("trixie", "bookworm")
 
 
@@ -45,6 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     install_ = verbs.add_parser("install", help="make this machine a controller")
     install_.add_argument("--into", type=Path, required=True, help="directory for the release")
     install_.add_argument("--inventory", type=Path, help="directory of the site's inventory")
+    install_.add_argument(
+        "--like", choices=SITES, default=SITES[0], help="what a new inventory begins as"
+    )
     install_.set_defaults(run=_install)
     for one in (verify, install_):
         one.add_argument("file", type=Path, help="the bundle")
@@ -78,7 +82,8 @@ def _verify(chosen: argparse.Namespace) -> None:
 
 def _install(chosen: argparse.Namespace) -> None:
     key = keys.read_public(chosen.key)
-    done = install.install(chosen.file, key, chosen.into.resolve(), chosen.inventory)
+    into = chosen.into.resolve()
+    done = install.install(chosen.file, key, into, chosen.inventory, chosen.like)
     print(f"playbooks: {done.directory}/appliance/ansible")
     print(f"programs: {done.ansible}")
     if done.variables:

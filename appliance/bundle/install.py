@@ -7,6 +7,7 @@ there. A second run finds everything done; one that was interrupted is continued
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -31,8 +32,13 @@ class Installed:
     variables: Path | None
 
 
-def install(file: Path, key: Ed25519PublicKey, into: Path, inventory: Path | None) -> Installed:
-    """Install the bundle below `into` and tell `inventory` of it; raises Refused."""
+def install(
+    file: Path, key: Ed25519PublicKey, into: Path, inventory: Path | None, like: str
+) -> Installed:
+    """Install the bundle below `into` and tell `inventory` of it; raises Refused.
+
+    An inventory that is not there yet begins as a copy of the one that is named `like`.
+    """
     manifest = archive.verify(file, key)
     about = manifest.about
     ours = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -48,7 +54,10 @@ def install(file: Path, key: Ed25519PublicKey, into: Path, inventory: Path | Non
         archive.unpack(file, key, directory)
     _pack_repository(directory)
     _make_environment(directory, about["version"])
-    variables = _tell(inventory, directory, manifest) if inventory else None
+    variables = None
+    if inventory:
+        _begin(inventory, directory, like)
+        variables = _tell(inventory, directory, manifest)
     return Installed(directory, directory / "environment" / "bin", variables)
 
 
@@ -101,6 +110,15 @@ def _make_environment(directory: Path, version: str) -> None:
         check=True,
     )
     done.touch()
+
+
+def _begin(inventory: Path, directory: Path, like: str) -> None:
+    if (inventory / "hosts.yml").exists():
+        return
+    shutil.copytree(
+        directory / "appliance" / "ansible" / "inventories" / like, inventory, dirs_exist_ok=True
+    )
+    print(f"{inventory} is a copy of the inventory {like}: write your servers into it")
 
 
 def _tell(inventory: Path, directory: Path, manifest: Manifest) -> Path:

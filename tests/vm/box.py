@@ -15,7 +15,7 @@ from appliance.embedded.layout import ROOT
 from tests.vm.machine import BOX_ADDRESS, Machine
 from tests.vm.sender import Seen, record
 
-ANSIBLE_S = 600
+ANSIBLE_S = 1200
 MOUNTED = "/var/lib/postgresql"
 RECORDS = f"{MOUNTED}/records"
 DISK = "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_RIZZPAY{}"
@@ -135,9 +135,9 @@ class Box:
         assert not lost, f"{len(lost)} acknowledged records are not there"
 
     def wait_for_more(self) -> None:
-        """Wait until a hundred more records are acknowledged."""
+        """Wait until thirty more records are acknowledged."""
         log = self.machine.directory / "acknowledged"
-        wanted = log.read_bytes().count(b"\n") + 100
+        wanted = log.read_bytes().count(b"\n") + 30
         self.machine.wait_until(
             lambda: log.read_bytes().count(b"\n") >= wanted, "records are acknowledged", 180
         )

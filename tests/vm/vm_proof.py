@@ -9,7 +9,7 @@ import pytest
 from tests.vm.box import DISK, MOUNTED
 from tests.vm.machine import BOX_ADDRESS, CARDS
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(2400)
 
 ROLES = ("network_bond", "raid10")
 FAILOVER_S = 5.0  # an emulated machine; the kernel looks every 100 ms
