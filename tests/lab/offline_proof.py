@@ -1,4 +1,4 @@
-"""From one file to a running gateway without any network, part of `script/test --lab`.
+"""From one file to a running gateway without any network, `script/test --offline`.
 
 The hosts are as Debian's installation leaves them, the controller is a Debian system of its own;
 both are in the lab's network, out of which no route leads, and no mirror is in it. Only the build,
