@@ -107,17 +107,13 @@ def rejoin(name: str, machine: str) -> None:
 def drill(name: str, names: tuple[str, ...]) -> None:
     """Run drills on an installed lab, all by default, and print what they cost."""
     lab = Lab.find(name)
-    till = Till(lab)
-    till.open()
     results = []
-    try:
+    with Till(lab) as till:
         for one in DRILLS:
             if not names or one.name in names:
                 results.append(drilling.run(one, Cluster(lab), till))
                 click.echo(drilling.table(results[-1:]))
-    finally:
-        till.close()
-        drilling.write(results, RESULTS)
+                drilling.write(results, RESULTS)
 
 
 @main.command()

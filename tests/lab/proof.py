@@ -55,10 +55,8 @@ def lab():
 @pytest.fixture(scope="module")
 def till(lab):
     """The merchant outside, on an installed lab."""
-    outside = Till(lab)
-    outside.open()
-    yield outside
-    outside.close()
+    with Till(lab) as outside:
+        yield outside
 
 
 def test_a_fresh_site_can_be_asked_what_would_change(lab):

@@ -6,6 +6,7 @@ what it charged.
 
 import json
 import secrets
+import shlex
 import signal
 import subprocess
 import sys
@@ -27,7 +28,7 @@ ENDING_S_MAX = 120  # the client gives a payment up after 90
 
 @dataclass
 class Till:
-    """The outside of a lab; `open` it, then `pay` for each drill, then `close` it."""
+    """The outside of a lab; in a `with` it is open, so that somebody can `pay`."""
 
     lab: Lab
     _acquirer: subprocess.Popen[str] | None = None
@@ -38,8 +39,20 @@ class Till:
         """Its files, beside the lab's."""
         return self.lab.directory / "till"
 
-    def open(self) -> None:
+    def __enter__(self) -> "Till":
         """Start the acquirer, and make a merchant with a key on a machine of the site."""
+        try:
+            self._open()
+        except BaseException:
+            self._close()  # an acquirer that stays would answer the next lab's payments
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the acquirer."""
+        self._close()
+
+    def _open(self) -> None:
         self.directory.mkdir(mode=0o700, exist_ok=True)
         gateway = yaml.safe_load((self.lab.directory / "acquirer.yml").read_text())
         for name in ("secret", "callback_secret"):
@@ -62,7 +75,7 @@ class Till:
     def operate(self, *arguments: str) -> str:
         """Run the service's command as the operator does, on the first API host."""
         name = next(iter(self.lab.hosts("apis")))
-        command = self.lab.ssh(name, "sudo", "/usr/local/sbin/rizzpay", *arguments)
+        command = self.lab.ssh(name, shlex.join(["sudo", "/usr/local/sbin/rizzpay", *arguments]))
         return run(*command, timeout=60)
 
     def pay(self, name: str, per_second: float) -> "Paying":
@@ -84,8 +97,7 @@ class Till:
         process = self._start(name, "-m", "tests.lab.client", str(file))
         return Paying(process, Path(settings["journal"]))
 
-    def close(self) -> None:
-        """Stop the acquirer."""
+    def _close(self) -> None:
         if self._acquirer is not None:
             self._acquirer.terminate()
             self._acquirer.wait(30)
