@@ -12,7 +12,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
@@ -39,7 +39,7 @@ class Till:
         """Its files, beside the lab's."""
         return self.lab.directory / "till"
 
-    def __enter__(self) -> "Till":
+    def __enter__(self) -> Self:
         """Start the acquirer, and make a merchant with a key on a machine of the site."""
         try:
             self._open()
@@ -67,7 +67,7 @@ class Till:
             *("--callback-secret-file", str(self.directory / "callback_secret")),
         )
         said = self.directory / "acquirer.log"
-        wait_until(lambda: "ready" in said.read_text(), "the acquirer", timeout_s=30)
+        wait_until(lambda: said.read_text().startswith("ready "), "the acquirer", timeout_s=30)
         merchant = json.loads(self.operate(*MERCHANT))
         key = json.loads(self.operate("merchants", "keys", "create", "--json", merchant["id"]))
         self._key = (key["id"], key["secret"])
