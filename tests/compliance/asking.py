@@ -12,6 +12,7 @@ def told(host: Host, command: str, *arguments: str) -> str:
     """Return what a command prints; the control fails when the command does."""
     answer = host.run(command, *arguments)
     said = (answer.stderr or answer.stdout).strip()[:300]
+    command = host.backend.quote(command, *arguments)
     assert answer.succeeded, f"`{command}` ended with {answer.exit_status}: {said}"
     return answer.stdout
 

@@ -28,7 +28,7 @@ from tests.compliance.site import Site
 CATALOGUE = Path(__file__).parent / "catalogue"
 TOOLS = ("ansible-core", "pytest", "pytest-testinfra", "rizzpay")
 EVIDENCE_MAX = 60  # commands of one check
-COMMAND_S = 300  # the slowest reads every file of every package
+COMMAND_S = 600  # the slowest reads every file of every package
 MARK = "control"
 
 
