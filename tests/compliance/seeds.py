@@ -133,7 +133,7 @@ SEEDS = {
         "rm -f /root/.ssh/seed",
     ),
     "RP-ACC-015": Seed(
-        "mkdir -m 0755 -p /home/admin && chmod 0755 /home/admin", "chmod 0700 /home/admin"
+        "cd /home && mkdir -m 0755 -p admin && chmod 0755 admin", "cd /home && chmod 0700 admin"
     ),
     "RP-ACC-016": file("/root/.seed_history", "mysql --password=hunter2hunter2"),
     "RP-NET-001": Seed("systemctl disable nftables", "systemctl enable nftables"),
