@@ -39,9 +39,11 @@ class Application(falcon.App[ApiRequest, ApiResponse]):
             self._gate.begin(req, resp)
             known = self._known.get((req.path, req.method)) or self._find(req)
             responder, params, req.uri_template, route = known
-            if route is not None:  # falcon answers 404, 405 and OPTIONS itself
+            if route is not None:
                 self._gate.admit(req, resp, route)
             responder(req, resp, **params)
+            if route is None:  # falcon answers OPTIONS itself, and writes the status out
+                resp.status = falcon.http_status_to_code(resp.status)
         except Exception as error:
             if not self._handle_exception(req, resp, error, params):
                 raise

@@ -289,6 +289,13 @@ def test_a_method_that_a_route_does_not_have_is_a_typed_405(client, method):
         assert answer.code == "method_not_allowed"
 
 
+def test_options_say_which_methods_a_route_has(client):
+    answer = client.send("OPTIONS", "/v1/payments/pay_1/capture")
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.headers["allow"] == "POST"
+    assert answer.headers["content-length"] == "0"
+
+
 def test_every_answer_carries_its_headers(client):
     for answer in (client.get("/v1/balance"), client.get("/nowhere"), client.post("/v1/refunds")):
         assert answer.headers["cache-control"] == "no-store"

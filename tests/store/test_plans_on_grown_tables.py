@@ -163,6 +163,8 @@ def values(connections):
         "event_ids": events, "tokens": [0] * many, "run_ats": [now] * many,
         "notes": ["x"] * many, "results": ["x"] * many, "positions": [1], "audit_ids": [audit_id],
         "request_ids": payments, "statuses": ["captured"] * many, "bodies": ["\\x00"] * many,
+        "gateway_references": ["x"] * many, "rrns": [None] * many, "declines": [None] * many,
+        "enquiries": [0] * many, "updated_ats": [now] * many,
         "ats": [now] * many, "names": ["fees"] * many, "currencies": ["INR"] * many,
     }  # fmt: skip
     extra = {
@@ -194,6 +196,12 @@ def cases(query, values):
         "audit.store.UNSEALED": [{"id": values["audit_ids"][0]}],
         "idempotency.store.COMPLETE": [{"statuses": [200] * len(values["keys"])}],
         "payments.store.UPDATE_PAYMENTS": [UPDATED],
+        "payments.store.UPDATE_ATTEMPTS": [
+            {
+                "ids": [f"att_{id_[4:]}" for id_ in values["ids"]],
+                "statuses": ["approved"] * len(values["ids"]),
+            }
+        ],
         "webhooks.inbound.store.LOAD": [{"ids": list(range(1000, 1064))}],
         "webhooks.inbound.store.MARK": [{"ids": list(range(1000, 1064))}],
         "infra.jobs.FINISH": [{"ids": extra["jobs"]}],
