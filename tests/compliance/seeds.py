@@ -4,9 +4,11 @@ A control that cannot fail is a bug. Each seed breaks what its control is about 
 the proof tries the control before, broken and mended, on a host that the playbook installed.
 """
 
+import secrets
 from dataclasses import dataclass
 
 SSHD = "/etc/ssh/sshd_config.d/00-seed.conf"
+MADE_UP = secrets.token_hex(8)  # what looks like a password and opens nothing
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ SEEDS = {
     "RP-ACC-015": Seed(
         "cd /home && mkdir -m 0755 -p admin && chmod 0755 admin", "cd /home && chmod 0700 admin"
     ),
-    "RP-ACC-016": file("/root/.seed_history", "mysql --password=hunter2hunter2"),
+    "RP-ACC-016": file("/root/.seed_history", f"mysql --password={MADE_UP}"),
     "RP-NET-001": Seed("systemctl disable nftables", "systemctl enable nftables"),
     "RP-NET-002": Seed(
         "nft chain inet rizzpay input '{ policy accept; }'",
@@ -182,9 +184,7 @@ SEEDS = {
     "RP-FILE-004": Seed(
         "touch /opt/rizzpay/seed && chmod 0666 /opt/rizzpay/seed", "rm -f /opt/rizzpay/seed"
     ),
-    "RP-FILE-005": file(
-        "/etc/systemd/system/seed.service", "Environment=SEED_PASSWORD=hunter2hunter2"
-    ),
+    "RP-FILE-005": file("/etc/systemd/system/seed.service", f"Environment=SEED_PASSWORD={MADE_UP}"),
     "RP-TLS-006": mode("/etc/rizzpay/pki/host.key", "0644", "0640"),
     "RP-KEY-002": Seed(
         "chmod 0755 /var/lib/rizzpay-hsm/tokens", "chmod 0700 /var/lib/rizzpay-hsm/tokens"

@@ -1,10 +1,13 @@
 """The report's forms say the same, and the outside world can read them."""
 
 import json
+import secrets
 from html.parser import HTMLParser
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import ValidationError
 from trestle.oscal.assessment_results import Model
 
@@ -169,20 +172,32 @@ def test_a_report_of_another_format_is_refused():
         report.decode(b'{"format":"rizzpay-compliance-report-v9"}')
 
 
+def private_key() -> str:
+    """Return a key that was made just now."""
+    return (
+        ec.generate_private_key(ec.SECP256R1())
+        .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        .decode()
+    )
+
+
 @pytest.mark.parametrize(
     ("printed", "kept"),
     [
-        ("requirepass hunter2hunter2", "requirepass [hidden]"),
-        ('password = "s3cret!"', "password = [hidden]"),
-        ("root:$y$j9T$abc$def:1:2", "root:[hidden]:1:2"),
-        ("-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\nx", "[hidden]\nx"),
-        ("repo1-cipher-pass=abc123", "repo1-cipher-pass=[hidden]"),
-        ("SCRAM-SHA-256$4096:abc$d:e", "[hidden]"),
+        ("requirepass {}", "requirepass [hidden]"),
+        ('password = "{}"', "password = [hidden]"),
+        ("root:$y$j9T${0}${0}:1:2", "root:[hidden]:1:2"),
+        ("repo1-cipher-pass={}", "repo1-cipher-pass=[hidden]"),
+        ("SCRAM-SHA-256$4096:{0}$d:e", "[hidden]"),
         ("card 4111 1111 1111 1111", "card [card]"),
     ],
 )
 def test_a_secret_does_not_become_evidence(printed, kept):
-    assert redaction.excerpt(printed.encode()) == kept
+    assert redaction.excerpt(printed.format(secrets.token_hex(8)).encode()) == kept
+
+
+def test_a_private_key_does_not_become_evidence():
+    assert redaction.excerpt(f"{private_key()}x".encode()) == "[hidden]\nx"
 
 
 @pytest.mark.parametrize(
