@@ -129,8 +129,11 @@ class GroupCommit(Generic[Item, Result]):
         a good part of a group goes at once, so that the server has it while we see to the rest.
         """
         if len(self._queue) >= FOLLOWERS and self._has_room():
-            get_hub().loop.run_callback(gevent.getcurrent().switch)
-            self._greenlet().switch()
+            back = get_hub().loop.run_callback(gevent.getcurrent().switch)
+            try:
+                self._greenlet().switch()
+            finally:  # also when we are killed meanwhile: nobody may wake us where we wait next
+                back.stop()
         elif not self._running and not self._called:
             self._called = True
             self._greenlet().start()

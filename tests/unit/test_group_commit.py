@@ -265,6 +265,29 @@ def test_a_full_group_sets_out_before_the_rest_of_what_is_ready_is_seen_to(follo
     assert [greenlet.value for greenlet in greenlets] == [n * 10 for n in range(1, 2 * FOLLOWERS)]
 
 
+def test_whoever_is_killed_while_its_group_sets_out_is_not_woken_where_it_waits_next(
+    following, table
+):
+    table.gate.clear()
+    rest = [gevent.spawn(following.submit, item) for item in range(2, FOLLOWERS + 1)]
+    woken = []
+
+    def last():
+        try:
+            following.submit(1)
+        except gevent.GreenletExit:
+            woken.append(gevent.getcurrent().parent.switch())  # waits, and nobody has to wake it
+
+    killed = gevent.spawn(last)
+    gevent.spawn(killed.throw, gevent.GreenletExit)  # before it is resumed
+    gevent.sleep(0.05)
+    assert table.tried
+    assert woken == []
+    table.gate.set()
+    gevent.joinall(rest, timeout=10)
+    assert [one.value for one in rest] == [item * 10 for item in range(2, FOLLOWERS + 1)]
+
+
 def test_sizes_and_waits_are_measured(table):
     group: GroupCommit[int, int] = GroupCommit("measured", table.write, 8)
     together(group, range(5))
