@@ -20,7 +20,6 @@ from rizzpay.core.tenant import Tenant
 from rizzpay.core.values import value
 
 GENESIS = bytes(32)  # what stands before the first link
-HASH_BYTES = 32
 DETAIL_DEPTH_MAX = 8
 CHECKPOINT_DOMAIN = "rizzpay-audit-checkpoint-v1"  # so that the signature cannot mean anything else
 

@@ -73,11 +73,6 @@ def ulid(at: datetime) -> str:
     )
 
 
-def ulids(at: datetime, count: int) -> list[str]:
-    """Return `count` of them, ascending."""
-    return [ulid(at) for _ in range(count)]
-
-
 class Fresh:
     """As many ULIDs of a moment as somebody asks for, made when he does."""
 

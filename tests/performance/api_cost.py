@@ -83,7 +83,7 @@ class NothingWritten:
     def create(self, caller: Any, command: Any, claim: Any, request_id: str) -> Served:
         risk.assess(caller.merchant, command.method, command.money)
         now = clock.now()
-        ids.ulids(now, IDS)
+        [ids.ulid(now) for _ in range(IDS)]
         self._renderer.payment_event_json(self._asked)
         self._renderer.payment_event_json(self._made)
         answer = self._renderer.payment_answer(self._made, command.payer, request_id)
