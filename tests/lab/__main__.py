@@ -20,7 +20,10 @@ from tests.lab.lab import Lab
 from tests.lab.till import Till
 
 NEEDED = ("systemd-nspawn", "debootstrap", "ip", "nft", "ssh", "apt-cacher-ng", "mkfs.ext4")
-name_option = click.option("--name", default="lab", show_default=True, help="Which lab.")
+name_option = click.option(
+    "--name", default="lab", envvar="RIZZPAY_LAB", show_default=True, show_envvar=True,
+    help="Which lab.",
+)  # fmt: skip
 
 
 @click.group(help=__doc__)

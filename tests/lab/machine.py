@@ -90,6 +90,8 @@ class Machine:
                 },
             )
         (self.directory / "pid").write_text(f"{process.pid}\n")
+        # For a moment after its start a program has no command line, by which it is recognised.
+        wait_until(lambda: self.is_on or process.poll() is not None, "the container", timeout_s=10)
         wait_until(self._listens, f"{self.name} to listen for ssh", timeout_s=BOOT_S_MAX)
 
     @property
