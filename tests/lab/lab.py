@@ -39,7 +39,7 @@ SITE = {
     "rizzpay_target_tps": 100,
     "rizzpay_preflight_waivers": [
         {"check": check, "reason": "a lab on a developer's machine", "until": "2099-12-31"}
-        for check in ("cores", "memory", "raid", "nic", "bond", "clock", "fsync")
+        for check in ("cores", "memory", "disk", "raid", "nic", "bond", "clock", "fsync", "hsm")
     ],
     "firewall_egress": [
         {"name": name, "to": f"{address}/32", "protocol": "tcp", "port": port}
