@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+import gevent
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
@@ -180,11 +181,20 @@ def directory_of(run_dir: Path) -> Path:
 
 
 def render(directory: Path) -> bytes:
-    """Return all figures of all processes that share `directory`, as text; a second old at most."""
+    """Return all figures of all processes that share `directory`, as text; a second old at most.
+
+    A thread reads the files, while the event loop goes on: every process that ever ran left some.
+    """
     publish()
     if values.ValueClass is SINGLE:
         return generate_latest(REGISTRY)
     _bury_the_dead(directory)
+    merged: bytes = gevent.get_hub().threadpool.apply(_merge, (directory,))
+    return merged
+
+
+def _merge(directory: Path) -> bytes:
+    """Add up what all processes wrote; uses nothing that a greenlet could hold."""
     registry = CollectorRegistry()
     MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call]
     return generate_latest(registry)
