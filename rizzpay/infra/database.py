@@ -31,6 +31,7 @@ from rizzpay.config import DatabaseSettings, read_secret
 from rizzpay.core.errors import Unavailable
 from rizzpay.core.tenant import Tenant
 from rizzpay.infra import arrays
+from rizzpay.infra.hot_first import HotFirst
 from rizzpay.infra.lane import Lane
 from rizzpay.infra.pipeline import NO_VALUES, Broken, Draft, Pipeline, Sender, Sent, Values
 
@@ -46,6 +47,13 @@ SET_TENANT = """
 SELECT set_config('app.merchant_id', %(merchant_ids)s, true),
        set_config('app.livemode', %(livemode)s, true)
 """
+
+# What is sent without waiting are small statements, none of which reads a whole table. A plan made
+# while a table was empty would: the queue of jobs is empty whenever all is done, its file shrinks
+# to nothing, and the plan that reads "all of it" is kept (measured: 100 ms instead of 0.3 a lease).
+SET_TENANT_BY_INDEX: LiteralString = (
+    SET_TENANT.rstrip() + ", set_config('enable_seqscan', 'off', true)"
+)
 
 
 class Connection(psycopg.Connection[TupleRow]):
@@ -149,10 +157,12 @@ class Database:
             name=f"{role.value}",
         )
         self._pool.open(wait=False)
+        self._idle = HotFirst(self._pool)
         self._lane = Lane(self._lent)
 
     def close(self) -> None:
         """Close every connection."""
+        self._idle.give_all_back()
         self._pool.close(timeout=5.0)
 
     def stats(self) -> PoolStats:
@@ -160,7 +170,7 @@ class Database:
         stats = self._pool.get_stats()
         return PoolStats(
             size=stats.get("pool_size", 0),
-            available=stats.get("pool_available", 0),
+            available=stats.get("pool_available", 0) + len(self._idle),
             waiting=stats.get("requests_waiting", 0),
         )
 
@@ -185,7 +195,7 @@ class Database:
         """
         with self._turn_taken(), self._committed(self._take()) as conn:
             conn.pipelined = True
-            _set_tenants(conn, tenants)
+            _set_tenants(conn, tenants, SET_TENANT_BY_INDEX)
             yield conn
 
     def run(self, draft: Draft, *tenants: Tenant) -> None:
@@ -195,7 +205,7 @@ class Database:
         Raises as `pipelined` does; a draft may be run again.
         """
         first = Draft()
-        _set_tenants(first, tenants)
+        _set_tenants(first, tenants, SET_TENANT_BY_INDEX)
         try:
             warnings = self._lane.run(first.sent + draft.sent)
         except Broken as error:
@@ -231,7 +241,7 @@ class Database:
         finally:
             conn.pipelined = False
             conn.outgoing.forget()
-            self._pool.putconn(conn)
+            self._idle.give(conn)
 
     @contextmanager
     def _lent(self) -> Iterator[Connection]:
@@ -242,18 +252,18 @@ class Database:
                 yield conn
             finally:
                 _roll_back(conn)
-                self._pool.putconn(conn)
+                self._idle.give(conn)
 
     def _take(self) -> Connection:
         """Take a connection that the server has not left yet."""
         for _ in range(self.size + 1):
             try:
-                conn = self._pool.getconn()
+                conn = self._idle.take()
             except PoolTimeout:
                 raise Unavailable("postgresql", "no connection in time") from None
             if conn.outgoing.alive():
                 return conn
-            self._pool.putconn(conn)  # the pool sees that it is broken and makes a new one
+            self._idle.give(conn)  # the pool sees that it is broken and makes a new one
         raise Unavailable("postgresql", "the server does not keep connections")
 
     def _begin(self, tenants: tuple[Tenant, ...]) -> Connection:
@@ -263,9 +273,9 @@ class Database:
             try:
                 _set_tenants(conn, tenants)
             except psycopg.OperationalError:
-                self._pool.putconn(conn)  # the pool sees that it is broken and makes a new one
+                self._idle.give(conn)  # the pool sees that it is broken and makes a new one
             except BaseException:
-                self._pool.putconn(conn)
+                self._idle.give(conn)
                 raise
             else:
                 return conn
@@ -310,12 +320,14 @@ def _place(settings: DatabaseSettings) -> dict[str, str]:
     }
 
 
-def _set_tenants(sender: Sender, tenants: tuple[Tenant, ...]) -> None:
+def _set_tenants(
+    sender: Sender, tenants: tuple[Tenant, ...], query: LiteralString = SET_TENANT
+) -> None:
     modes = {tenant.livemode for tenant in tenants}
     if len(modes) > 1:
         raise ValueError("one transaction belongs to one mode: test or live")
     sender.send(
-        SET_TENANT,
+        query,
         {
             "merchant_ids": ",".join(sorted({tenant.merchant_id for tenant in tenants})),
             "livemode": str(modes.pop()).lower() if modes else "",

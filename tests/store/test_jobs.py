@@ -4,11 +4,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import psycopg
 import pytest
 
 from rizzpay.core import clock
 from rizzpay.infra import arrays, jobs
-from rizzpay.infra.database import Database, Role
+from rizzpay.infra.database import Database, Role, conninfo
 from rizzpay.infra.jobs import Again, NewJob
 
 FUTURE = """
@@ -16,6 +17,8 @@ INSERT INTO rizzpay.jobs (kind, key, run_at)
 SELECT 'payment.expire', 'pay_' || n, now() + interval '1 hour' + n * interval '1 ms'
 FROM generate_series(1, 200000) AS n
 """
+
+SEQ_SCANS = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'jobs'"
 
 
 @pytest.fixture
@@ -170,3 +173,26 @@ def test_due_jobs_are_found_by_an_index_among_many_that_are_not(database, own_da
         assert "Index Scan using jobs_due_by_kind" in text, text
         assert "Index Scan using jobs_pkey" in text, text
         assert "Seq Scan" not in text, text
+
+
+def test_a_plan_that_was_made_while_the_queue_was_empty_does_not_read_all_of_it(
+    database, own_database
+):
+    """A vacuum of a queue that is done leaves a file without pages: reading it all looks free."""
+    limits = {"money": 5}
+
+    def seq_scans_of_a_round() -> int:
+        with database.pipelined() as conn:
+            leased = jobs.leased(jobs.ask(conn, clock.now(), limits, 60.0))
+            jobs.drop(conn, leased)
+            jobs.cancel(conn, [("money", "gone")])
+            return conn.send(SEQ_SCANS).rows()[0][0]
+
+    add(database, "money", range(5))
+    finish(database, *lease(database, money=5))
+    with psycopg.connect(conninfo(own_database, Role.OWNER), autocommit=True) as owner:
+        owner.execute("VACUUM (ANALYZE) rizzpay.jobs")
+        assert owner.execute("SELECT pg_relation_size('rizzpay.jobs')").fetchone() == (0,)
+    assert seq_scans_of_a_round() == 0
+    add(database, "money", range(5))
+    assert seq_scans_of_a_round() == 0
