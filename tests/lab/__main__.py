@@ -14,6 +14,7 @@ from tests.lab import drilling
 from tests.lab import lab as labs
 from tests.lab.cluster import Cluster
 from tests.lab.commands import LabError
+from tests.lab.desk import Desk
 from tests.lab.drilling import RESULTS
 from tests.lab.drills import DRILLS
 from tests.lab.lab import Lab
@@ -70,6 +71,17 @@ def play(name: str, playbook: str, arguments: tuple[str, ...]) -> None:
     os.chdir(str(place["cwd"]))
     command = lab.playbook(playbook, *arguments)
     os.execvpe(command[0], command, place["env"])  # noqa: S606 - the same
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@name_option
+@click.argument("command", nargs=-1, required=True)
+def desk(name: str, command: tuple[str, ...]) -> None:
+    """Run a program as the operator; {} stands for the site's own inventory."""
+    place = Desk(Lab.find(name)).lay_out()
+    words = place.command(*(word.replace("{}", str(place.inventory)) for word in command))
+    os.chdir(str(place.place()["cwd"]))
+    os.execvpe(words[0], words, place.place()["env"])  # noqa: S606 - the same
 
 
 @main.command("cut")
