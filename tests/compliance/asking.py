@@ -7,6 +7,8 @@ from typing import Any
 
 from testinfra.host import Host
 
+NOT_RUN = (126, 127)  # exit statuses of a shell for a program that is not there
+
 
 def told(host: Host, command: str, *arguments: str) -> str:
     """Return what a command prints; the control fails when the command does."""
@@ -15,6 +17,13 @@ def told(host: Host, command: str, *arguments: str) -> str:
     command = host.backend.quote(command, *arguments)
     assert answer.succeeded, f"`{command}` ended with {answer.exit_status}: {said}"
     return answer.stdout
+
+
+def curl(host: Host, options: str) -> Any:
+    """Return how curl ended, which may be in failure; a host without it shows nothing."""
+    answer = host.run(f"curl {options}")
+    assert answer.exit_status not in NOT_RUN, f"curl could not be run: {answer.stderr.strip()}"
+    return answer
 
 
 def lines(host: Host, command: str, *arguments: str) -> list[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SUITE = "trixie"
-RECIPE = 1  # another one makes new roots: for changes of how they are made
+RECIPE = 2  # another one makes new roots: for changes of how they are made
 SOURCES = Path("/etc/apt")
 ARCHIVE = re.compile(r"^(?:URIs:|deb(?: \[.*?\])?)\s+(https?://\S+)", re.MULTILINE)
 BARE = (
@@ -28,8 +28,8 @@ BARE = (
 )
 # What the roles install, in their own words; one that is missing here only costs time.
 PACKAGES = (
-    "acl auditd chrony etcd-client etcd-server haproxy keepalived libfaketime libpam-pwquality "
-    "logrotate nftables openssl patroni pgbackrest postgresql-17 prometheus "
+    "acl auditd chrony curl etcd-client etcd-server haproxy keepalived libfaketime "
+    "libpam-pwquality logrotate nftables openssl patroni pgbackrest postgresql-17 prometheus "
     "prometheus-alertmanager prometheus-node-exporter prometheus-postgres-exporter python3-apt "
     "python3-cryptography python3-etcd python3-psycopg2 python3-venv rsyslog rsyslog-openssl "
     "softhsm2 sudo valkey-sentinel valkey-server valkey-tools"
@@ -92,25 +92,35 @@ def _make(directory: Path, suite: str) -> None:
     rule.write_text("admin ALL=(ALL:ALL) NOPASSWD: ALL\n")
     rule.chmod(0o440)
     _in(unfinished, "systemctl", "enable", "systemd-networkd", "ssh")
+    with _installing(unfinished):
+        _in(unfinished, "apt-get", "upgrade", "-qy")  # as every server before it is given a task
+    shutil.rmtree(unfinished / "var/lib/apt/lists")
     unfinished.rename(directory)
 
 
 def _fill(bare: Path, directory: Path) -> None:
     unfinished = _empty(directory)
     run("cp", "-a", "--reflink=auto", f"{bare}/.", unfinished)
-    no_start = unfinished / "usr/sbin/policy-rc.d"
+    with _installing(unfinished):
+        install = ("apt-get", "install", "-qy", "--no-install-recommends")
+        _in(unfinished, *install, *PACKAGES.split())
+        _in(unfinished, "systemctl", "disable", *SERVICES.split())
+        _in(unfinished, "pg_dropcluster", "17", "main")
+    unfinished.rename(directory)
+
+
+@contextmanager
+def _installing(directory: Path) -> "Iterator[None]":
+    """Let packages be installed in a root, without any of their services being started."""
+    no_start = directory / "usr/sbin/policy-rc.d"
     no_start.write_text("#!/bin/sh\nexit 101\n")
     no_start.chmod(0o755)
-    shutil.copy("/etc/resolv.conf", unfinished / "etc/resolv.conf")
-    _in(unfinished, "apt-get", "update", "-q")
-    install = ("apt-get", "install", "-qy", "--no-install-recommends")
-    _in(unfinished, *install, *PACKAGES.split())
-    _in(unfinished, "systemctl", "disable", *SERVICES.split())
-    _in(unfinished, "pg_dropcluster", "17", "main")
-    _in(unfinished, "apt-get", "clean")
+    shutil.copy("/etc/resolv.conf", directory / "etc/resolv.conf")
+    _in(directory, "apt-get", "update", "-q")
+    yield
+    _in(directory, "apt-get", "clean")
     no_start.unlink()
-    (unfinished / "etc/resolv.conf").unlink()
-    unfinished.rename(directory)
+    (directory / "etc/resolv.conf").unlink()
 
 
 def _in(directory: Path, *command: str) -> str:

@@ -2,13 +2,20 @@
 
 import pytest
 
-from tests.compliance.asking import handshake, lines, nothing_is_said, told
+from tests.compliance.asking import curl, handshake, lines, nothing_is_said, settings, told
 from tests.compliance.plugin import not_applicable
 
 PKI = "/etc/rizzpay/pki"
 MONTH_S = 30 * 24 * 3600
 HAPROXY = "/etc/haproxy/haproxy.cfg"
 YEAR_S = 31_536_000
+SANDBOX = {
+    "NoNewPrivileges": "yes",
+    "PrivateDevices": "yes",
+    "PrivateTmp": "yes",
+    "ProtectHome": "yes",
+    "ProtectSystem": "strict",
+}
 
 
 def edge(site) -> str:
@@ -46,9 +53,9 @@ def test_the_api_refuses_older_tls(host, site):
 
 @pytest.mark.control("RP-TLS-003")
 def test_the_api_does_not_answer_in_the_clear(host, site):
-    answer = host.run(f"curl --silent --max-time 5 http://{edge(site)}:443/health/live")
+    answer = curl(host, f"--silent --max-time 5 http://{edge(site)}:443/health/live")
     assert "200" not in answer.stdout, f"port 443 answers: {answer.stdout[:80]}"
-    answer = host.run(f"curl --silent --include --max-time 5 http://{edge(site)}/health/live")
+    answer = curl(host, f"--silent --include --max-time 5 http://{edge(site)}/health/live")
     clear = answer.succeeded and " 30" not in answer.stdout[:15]
     assert not clear, f"port 80 answers: {answer.stdout[:80]}"
 
@@ -83,7 +90,7 @@ def test_keys_of_certificates_are_closed(host):
 def test_the_door_is_for_load_balancers(host, host_name, site):
     address = f"{site.variables[host_name]['rizzpay_address']}:8443"
     url = f"https://{address}/health/live"
-    bare = host.run(f"curl --silent --max-time 5 --cacert {PKI}/ca.crt {url}")
+    bare = curl(host, f"--silent --max-time 5 --cacert {PKI}/ca.crt {url}")
     assert bare.failed, f"it answers without a certificate: {bare.stdout[:80]}"
     answer = told(
         host, f"openssl s_client -connect {address} -CAfile {PKI}/ca.crt </dev/null 2>&1 || true"
@@ -129,8 +136,11 @@ def test_figures_are_not_for_merchants(host, site):
 
 @pytest.mark.control("RP-LB-005")
 def test_haproxy_has_no_rights(host):
-    told(host, f"grep -E '^ *chroot +/' {HAPROXY}")
     told(host, f"haproxy -c -q -f {HAPROXY}")
+    names = " ".join(f"-p {name}" for name in SANDBOX)
+    found = settings(told(host, f"systemctl show {names} haproxy.service"))
+    wrong = [name for name, value in SANDBOX.items() if found.get(name.lower()) != value]
+    assert not wrong, f"its unit does not say: {', '.join(wrong)}"
     users = set(lines(host, "ps --no-headers -C haproxy -o user:32="))
     assert "haproxy" in users, f"it runs as {', '.join(sorted(users)) or 'nobody'}"
 

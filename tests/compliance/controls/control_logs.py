@@ -79,7 +79,7 @@ def test_a_line_arrives_at_the_collector(host, site, other_host):
 def test_logs_are_closed_to_others(host):
     nothing_is_said(
         host,
-        "find /var/log -type f -perm /007 ! -name lastlog ! -name wtmp ! -name faillog"
+        "find /var/log -type f -perm /007 ! -name lastlog ! -name 'wtmp*' ! -name faillog"
         " ! -path '/var/log/apt/*' ! -name 'dpkg.log*' ! -name 'alternatives.log*'"
         " ! -name bootstrap.log -print",
         "open to everybody",

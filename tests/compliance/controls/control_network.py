@@ -11,7 +11,7 @@ from tests.compliance.asking import kernel, lines, nothing_is_said, told
 PORTS = {
     "all": {22, 9100, 123, 323},
     "loadbalancers": {443, 8404},
-    "apis": {8443, 8404, 9187, 9101},
+    "apis": {8443, 8404, 8405},
     "databases": {5432, 8008, 2379, 2380, 6379, 26379, 9187, 8432},
     "monitoring": {9090, 9093, 9094, 3000, 6514},
     "backup": {8432, 6514},

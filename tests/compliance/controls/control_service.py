@@ -173,7 +173,7 @@ def test_the_release_is_that_of_the_inventory(host, site):
 
 @pytest.mark.control("RP-SW-002")
 def test_python_packages_are_those_of_the_lock(host):
-    lock = told(host, f"cat {CURRENT}/incoming/requirements.lock")
+    lock = told(host, f"cat {CURRENT}/requirements.lock")
     wanted = dict(re.findall(r"^([\w.-]+)(?:\[.*\])?==([^ ;\\]+)", lock, re.MULTILINE))
     assert wanted, "the release has no lock"
     have = dict(
