@@ -5,64 +5,13 @@ the proof tries the control before, broken and mended, on a host that the playbo
 """
 
 import secrets
-from dataclasses import dataclass
 
-SSHD = "/etc/ssh/sshd_config.d/00-seed.conf"
+from tests.compliance.seeding import Seed, edit, file, line, mode, query, sshd, sysctl
+from tests.compliance.seeds_inside import CLUSTER, INSIDE
+
 MADE_UP = secrets.token_hex(8)  # what looks like a password and opens nothing
-
-
-@dataclass(frozen=True)
-class Seed:
-    """Shell lines for root, on one host of the control's groups."""
-
-    hurt: str
-    heal: str
-
-
-def sshd(line: str) -> Seed:
-    """Put a line before everything else that sshd reads."""
-    return Seed(f"echo '{line}' > {SSHD}", f"rm -f {SSHD}")
-
-
-def mode(path: str, wrong: str, right: str) -> Seed:
-    """Change the mode of a file."""
-    return Seed(f"chmod {wrong} {path}", f"chmod {right} {path}")
-
-
-def file(path: str, text: str = "seed") -> Seed:
-    """Leave a file where none should be."""
-    return Seed(f"printf '%s\\n' '{text}' > {path}", f"rm -f {path}")
-
-
-def line(path: str, text: str) -> Seed:
-    """Add a line at the end of a file, which is put back."""
-    return Seed(
-        f"cp --archive {path} {path}.seed && printf '%s\\n' '{text}' >> {path}",
-        f"mv --force {path}.seed {path}",
-    )
-
-
-def edit(path: str, expression: str) -> Seed:
-    """Change a file by sed, which is put back."""
-    return Seed(
-        f"cp --archive {path} {path}.seed && sed -i --regexp-extended '{expression}' {path}",
-        f"mv --force {path}.seed {path}",
-    )
-
-
-def sysctl(name: str, wrong: int, right: int) -> Seed:
-    """Change a setting of the kernel's network, which every machine has of its own."""
-    return Seed(f"sysctl -qw {name}={wrong}", f"sysctl -qw {name}={right}")
-
-
-def query(hurt: str, heal: str, database: str = "rizzpay") -> Seed:
-    """Change the database as its superuser; runs where the primary is."""
-    ask = f"runuser -u postgres -- psql -XAtq --dbname {database} --command"
-    return Seed(f'{ask} "{hurt}"', f'{ask} "{heal}"')
-
-
 NFT = "nft add rule inet rizzpay"
-SEEDS = {
+OUTSIDE = {
     "RP-SSH-001": sshd("PermitRootLogin yes"),
     "RP-SSH-002": sshd("PasswordAuthentication yes"),
     "RP-SSH-003": sshd("PermitEmptyPasswords yes"),
@@ -121,7 +70,9 @@ SEEDS = {
     "RP-ACC-004": Seed(
         "usermod --shell /bin/bash games", "usermod --shell /usr/sbin/nologin games"
     ),
-    "RP-ACC-005": Seed("echo root:Seeded-4-the-proof | chpasswd", "passwd --lock root"),
+    "RP-ACC-005": Seed(
+        f"usermod --password '$6$seed${MADE_UP * 5}abcdef' root", "usermod --password '!*' root"
+    ),
     "RP-ACC-006": edit("/etc/login.defs", "s/^ENCRYPT_METHOD.*/ENCRYPT_METHOD MD5/"),
     "RP-ACC-007": edit("/etc/security/faillock.conf", "s/^deny.*/deny = 100/"),
     "RP-ACC-008": edit("/etc/security/pwquality.conf", "s/^minlen.*/minlen = 6/"),
@@ -167,7 +118,8 @@ SEEDS = {
     ),
     "RP-LOG-001": file("/etc/systemd/journald.conf.d/zz-seed.conf", "[Journal]\nStorage=volatile"),
     "RP-LOG-002": edit(
-        "/etc/systemd/journald.conf.d/rizzpay.conf", "s/^MaxRetentionSec.*/MaxRetentionSec=7day/"
+        "/etc/systemd/journald.conf.d/rizzpay.conf",
+        "s/^MaxRetentionSec.*/MaxRetentionSec=7day/",
     ),
     "RP-LOG-003": Seed("systemctl stop rsyslog", "systemctl start rsyslog"),
     "RP-LOG-005": Seed(
@@ -176,7 +128,8 @@ SEEDS = {
     "RP-LOG-006": edit("/etc/audit/rules.d/50-rizzpay.rules", "/-k identity/d"),
     "RP-LOG-007": edit("/etc/audit/rules.d/50-rizzpay.rules", "/^-e 2/d"),
     "RP-LOG-010": Seed(
-        "logger 'paid with 4111 1111 1111 1111'", "journalctl --rotate; journalctl --vacuum-time=1s"
+        "logger 'paid with 4111 1111 1111 1111'",
+        "journalctl --rotate; journalctl --vacuum-time=1s",
     ),
     "RP-FILE-001": mode("/etc/shadow", "0644", "0640"),
     "RP-FILE-002": mode("/etc/rizzpay/rizzpay.toml", "0644", "0640"),
@@ -205,4 +158,12 @@ SEEDS = {
     ),
     "RP-BAK-002": edit("/etc/pgbackrest.conf", "/repo1-cipher-type/d"),
     "RP-BAK-004": mode("/etc/pgbackrest.conf", "0644", "0640"),
+}
+SEEDS = OUTSIDE | INSIDE | CLUSTER
+# Why nobody has seen these fail on a machine of the lab.
+UNSEEDED = {
+    "RP-HA-005": "a container has no watchdog",
+    "RP-NET-012": "PostgreSQL and the firewall refuse a copy elsewhere before it could be seen",
+    "RP-OS-005": "a container loads no profiles into the kernel it shares",
+    "RP-TIME-003": "a container cannot set the clock",
 }
