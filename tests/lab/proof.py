@@ -1,6 +1,7 @@
 """The proof on booted machines: script/test --lab runs it, and nothing else does.
 
-The machines of `inventories/ha`, the unchanged playbook over ssh, and the drills. It leaves
+The machines of `inventories/ha`, the unchanged playbook over ssh, and the drills; after it come
+the proofs of `upgrade_proof.py` on the same machines. It leaves
 var/lab/drills.json, and no machine. RIZZPAY_LAB_DRILLS names the drills to run, all by default;
 RIZZPAY_LAB_BARE=1 starts from machines without any of the packages.
 """
@@ -15,9 +16,7 @@ from tests.lab import drilling
 from tests.lab.cluster import Cluster
 from tests.lab.drills import DRILLS
 from tests.lab.lab import ROOT, Lab
-from tests.lab.till import Till
 
-NAME = "proof"
 LOGS = ROOT / "var" / "lab"
 CHOSEN = os.environ.get("RIZZPAY_LAB_DRILLS", "").split() or [drill.name for drill in DRILLS]
 RECAP = re.compile(
@@ -39,24 +38,6 @@ def play(lab: Lab, log: str, *arguments: str) -> dict[str, int]:
     said = file.read_text()
     assert done.returncode == 0, said[-4000:]
     return {host: int(changed) for host, _, changed, *_ in RECAP.findall(said)}
-
-
-@pytest.fixture(scope="module")
-def lab():
-    """Machines that are booted and nothing else."""
-    standing = Lab(NAME)
-    try:
-        standing.up(filled=os.environ.get("RIZZPAY_LAB_BARE") != "1")
-        yield standing
-    finally:
-        standing.down()
-
-
-@pytest.fixture(scope="module")
-def till(lab):
-    """The merchant outside, on an installed lab."""
-    with Till(lab) as outside:
-        yield outside
 
 
 def test_a_fresh_site_can_be_asked_what_would_change(lab):
