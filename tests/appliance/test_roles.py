@@ -12,6 +12,8 @@ from appliance.embedded.layout import ROOT
 ROLES = ROOT / "appliance" / "ansible" / "roles"
 UNITS = ROOT / "appliance" / "systemd"
 RULES = ROLES / "monitoring" / "files" / "rules"
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in ROLES.iterdir()))
 def test_every_default_of_a_role_is_specified_and_every_specification_has_a_default(name):
     defaults = yaml.safe_load((ROLES / name / "defaults" / "main.yml").read_text())
@@ -19,7 +21,7 @@ def test_every_default_of_a_role_is_specified_and_every_specification_has_a_defa
     options = specs["argument_specs"]["main"]["options"]
     assert all(key.startswith(f"{name}_") for key in defaults)
     # what is of the whole site has no default: the inventory or the vault has to say it
-    site = {key for key in options if key.startswith(("rizzpay_", "vault_rizzpay_"))} - set(defaults)
+    site = {key for key in options if key.startswith(("rizzpay_", "vault_"))} - set(defaults)
     assert set(options) - site == set(defaults)
     unsaid = [key for key in site if not options[key].get("required")]
     assert name == "bundle" or not unsaid, unsaid

@@ -18,9 +18,13 @@ def sshd(line: str) -> Seed:
     return Seed(f"echo '{line}' > {SSHD}", f"rm -f {SSHD}")
 
 
-def mode(path: str, wrong: str, right: str) -> Seed:
+def mode(path: str, wrong: str) -> Seed:
     """Change the mode of a file."""
-    return Seed(f"chmod {wrong} {path}", f"chmod {right} {path}")
+    kept = f"/var/tmp/seed.mode.$(basename {path})"
+    return Seed(
+        f"stat --format=%a {path} > {kept} && chmod {wrong} {path}",
+        f"chmod $(cat {kept}) {path} && rm {kept}",
+    )
 
 
 def file(path: str, text: str = "seed") -> Seed:
@@ -28,19 +32,29 @@ def file(path: str, text: str = "seed") -> Seed:
     return Seed(f"printf '%s\\n' '{text}' > {path}", f"rm -f {path}")
 
 
+def aside(path: str) -> str:
+    """Return the command that keeps a file, where no control looks for its like."""
+    return f"cp --archive {path} /var/tmp/seed.$(basename {path})"
+
+
+def back(path: str) -> str:
+    """Return the command that puts it back."""
+    return f"mv --force /var/tmp/seed.$(basename {path}) {path}"
+
+
 def line(path: str, text: str) -> Seed:
     """Add a line at the end of a file, which is put back."""
     return Seed(
-        f"cp --archive {path} {path}.seed && printf '%s\\n' '{text}' >> {path}",
-        f"mv --force {path}.seed {path}",
+        f"{aside(path)} && printf '%s\\n' '{text}' >> {path}",
+        back(path),
     )
 
 
 def edit(path: str, expression: str) -> Seed:
     """Change a file by sed, which is put back."""
     return Seed(
-        f"cp --archive {path} {path}.seed && sed -i --regexp-extended '{expression}' {path}",
-        f"mv --force {path}.seed {path}",
+        f"{aside(path)} && sed -i --regexp-extended '{expression}' {path}",
+        back(path),
     )
 
 

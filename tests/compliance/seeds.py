@@ -24,8 +24,8 @@ OUTSIDE = {
     "RP-SSH-010": sshd("ClientAliveInterval 0"),
     "RP-SSH-011": edit("/etc/ssh/sshd_config.d/10-rizzpay.conf", "/^Allow(Users|Groups)/d"),
     "RP-SSH-012": sshd("LogLevel QUIET"),
-    "RP-SSH-013": mode("/etc/ssh/ssh_host_ed25519_key", "0640", "0600"),
-    "RP-SSH-014": mode("/etc/ssh/sshd_config", "0666", "0644"),
+    "RP-SSH-013": mode("/etc/ssh/ssh_host_ed25519_key", "0640"),
+    "RP-SSH-014": mode("/etc/ssh/sshd_config", "0666"),
     "RP-SSH-015": sshd("PermitUserEnvironment yes"),
     "RP-SSH-016": sshd("Banner none"),
     "RP-OS-001": edit("/etc/os-release", 's/^VERSION_ID=.*/VERSION_ID="10"/'),
@@ -60,12 +60,12 @@ OUTSIDE = {
     ),
     "RP-ACC-001": Seed(
         "useradd --non-unique --uid 0 --no-create-home toor",
-        "sed --in-place '/^toor:/d' /etc/passwd /etc/shadow",
+        "sed --in-place '/^toor:/d' /etc/passwd /etc/shadow /etc/group /etc/gshadow",
     ),
     "RP-ACC-002": Seed("useradd seedopen && passwd --delete seedopen", "userdel seedopen"),
     "RP-ACC-003": Seed(
         "useradd --non-unique --uid 1 --no-create-home --shell /usr/sbin/nologin seedtwin",
-        "sed --in-place '/^seedtwin:/d' /etc/passwd /etc/shadow; groupdel seedtwin || true",
+        "sed --in-place '/^seedtwin:/d' /etc/passwd /etc/shadow /etc/group /etc/gshadow",
     ),
     "RP-ACC-004": Seed(
         "usermod --shell /bin/bash games", "usermod --shell /usr/sbin/nologin games"
@@ -79,7 +79,7 @@ OUTSIDE = {
     "RP-ACC-009": edit("/etc/profile.d/rizzpay.sh", "s/^TMOUT=.*/TMOUT=36000/"),
     "RP-ACC-010": edit("/etc/profile.d/rizzpay.sh", "s/^umask.*/umask 000/"),
     "RP-ACC-011": edit("/etc/sudoers.d/10-rizzpay", "/logfile/d"),
-    "RP-ACC-012": mode("/etc/sudoers.d/10-rizzpay", "0660", "0440"),
+    "RP-ACC-012": mode("/etc/sudoers.d/10-rizzpay", "0660"),
     "RP-ACC-013": file("/root/.netrc", "machine seed login a"),
     "RP-ACC-014": Seed(
         "mkdir -p /root/.ssh && touch /root/.ssh/seed && chmod 0666 /root/.ssh/seed",
@@ -100,7 +100,7 @@ OUTSIDE = {
     ),
     "RP-NET-004": sysctl("net.ipv4.ip_forward", 1, 0),
     "RP-NET-005": Seed(f"{NFT} input tcp dport 31337 accept", "nft -f /etc/nftables.conf"),
-    "RP-NET-006": mode("/etc/nftables.conf", "0666", "0644"),
+    "RP-NET-006": mode("/etc/nftables.conf", "0666"),
     "RP-NET-007": Seed(
         "systemd-run --quiet --unit=seed-port python3 -m http.server 31337; sleep 2",
         "systemctl stop seed-port",
@@ -111,7 +111,7 @@ OUTSIDE = {
     "RP-NET-011": sysctl("net.ipv4.tcp_syncookies", 0, 1),
     "RP-TIME-001": Seed("systemctl disable chrony", "systemctl enable chrony"),
     "RP-TIME-002": edit("/etc/chrony/chrony.conf", "/^(server|peer|pool) /d"),
-    "RP-TIME-004": mode("/etc/chrony/chrony.conf", "0666", "0644"),
+    "RP-TIME-004": mode("/etc/chrony/chrony.conf", "0666"),
     "RP-TIME-005": Seed(
         "ln -sf /usr/share/zoneinfo/Asia/Kolkata /etc/localtime",
         "ln -sf /usr/share/zoneinfo/Etc/UTC /etc/localtime",
@@ -131,21 +131,19 @@ OUTSIDE = {
         "logger 'paid with 4111 1111 1111 1111'",
         "journalctl --rotate; journalctl --vacuum-time=1s",
     ),
-    "RP-FILE-001": mode("/etc/shadow", "0644", "0640"),
-    "RP-FILE-002": mode("/etc/rizzpay/rizzpay.toml", "0644", "0640"),
-    "RP-FILE-003": mode("/etc/rizzpay/credentials", "0755", "0700"),
+    "RP-FILE-001": mode("/etc/shadow", "0644"),
+    "RP-FILE-002": mode("/etc/rizzpay/rizzpay.toml", "0644"),
+    "RP-FILE-003": mode("/etc/rizzpay/credentials", "0755"),
     "RP-FILE-004": Seed(
         "touch /opt/rizzpay/seed && chmod 0666 /opt/rizzpay/seed", "rm -f /opt/rizzpay/seed"
     ),
     "RP-FILE-005": file("/etc/systemd/system/seed.service", f"Environment=SEED_PASSWORD={MADE_UP}"),
-    "RP-TLS-006": mode("/etc/rizzpay/pki/host.key", "0644", "0640"),
-    "RP-KEY-002": Seed(
-        "chmod 0755 /var/lib/rizzpay-hsm/tokens", "chmod 0700 /var/lib/rizzpay-hsm/tokens"
-    ),
-    "RP-KEY-004": mode("/run/rizzpay-hsm/hsmd.sock", "0666", "0660"),
-    "RP-HA-004": mode("/etc/patroni/config.yml", "0644", "0600"),
-    "RP-HA-008": mode("/var/lib/etcd", "0755", "0700"),
-    "RP-KV-004": mode("/etc/valkey/valkey.conf", "0644", "0640"),
+    "RP-TLS-006": mode("/etc/rizzpay/pki/host.key", "0644"),
+    "RP-KEY-002": mode("/var/lib/rizzpay-hsm/tokens", "0755"),
+    "RP-KEY-004": mode("/run/rizzpay-hsm/hsmd.sock", "0666"),
+    "RP-HA-004": mode("/etc/patroni/config.yml", "0644"),
+    "RP-HA-008": mode("/var/lib/etcd", "0755"),
+    "RP-KV-004": mode("/etc/valkey/valkey.conf", "0644"),
     "RP-DB-005": query("CREATE ROLE seed SUPERUSER", "DROP ROLE seed"),
     "RP-DB-006": query("ALTER ROLE rizzpay_app BYPASSRLS", "ALTER ROLE rizzpay_app NOBYPASSRLS"),
     "RP-DB-008": query(
@@ -157,7 +155,7 @@ OUTSIDE = {
         "REVOKE CREATE ON SCHEMA public FROM rizzpay_app",
     ),
     "RP-BAK-002": edit("/etc/pgbackrest.conf", "/repo1-cipher-type/d"),
-    "RP-BAK-004": mode("/etc/pgbackrest.conf", "0644", "0640"),
+    "RP-BAK-004": mode("/etc/pgbackrest.conf", "0644"),
 }
 SEEDS = OUTSIDE | INSIDE | CLUSTER
 # Why nobody has seen these fail on a machine of the lab.

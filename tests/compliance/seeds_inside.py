@@ -3,12 +3,12 @@
 They stop, reload and start parts of the host that is broken; nobody pays meanwhile.
 """
 
-from tests.compliance.seeding import Seed, dropin, edit, line, query, reloaded
+from tests.compliance.seeding import Seed, aside, back, dropin, edit, line, mode, query, reloaded
 
 HAPROXY = "/etc/haproxy/haproxy.cfg"
 EDGE = "/etc/rizzpay/haproxy/host.pem"
-HBA = "$(runuser -u postgres -- psql -XAtc 'SHOW hba_file')"
-DATA = "$(runuser -u postgres -- psql -XAtc 'SHOW data_directory')"
+DATA = "$(sed -n 's/^ *data_dir: //p' /etc/patroni/config.yml)"
+UP = "timeout 120 sh -c 'until runuser -u postgres -- psql -XAtqc SELECT; do sleep 1; done'"
 VALKEY = "/etc/valkey/valkey.conf"
 PSQL = "runuser -u postgres -- psql -XAtq --set ON_ERROR_STOP=1 --dbname rizzpay"
 WORKER = "systemctl {} rizzpay-worker@0.service"
@@ -36,8 +36,8 @@ def certificate(path: str, *, key: bool, then: str = "true") -> Seed:
     )
     parts = "/run/seed.crt /run/seed.key" if key else "/run/seed.crt"
     return Seed(
-        f"cp --archive {path} {path}.seed && {made} && cat {parts} > {path} && {then}",
-        f"mv --force {path}.seed {path} && rm -f /run/seed.key /run/seed.crt && {then}",
+        f"{aside(path)} && {made} && cat {parts} > {path} && {then}",
+        f"{back(path)} && rm -f /run/seed.key /run/seed.crt && {then}",
     )
 
 
@@ -76,8 +76,8 @@ INSIDE = {
     "RP-BAK-003": setting("archive_command", "/bin/true"),
     "RP-DB-001": setting("ssl_min_protocol_version", "TLSv1.2"),
     "RP-DB-002": setting("ssl_min_protocol_version", "TLSv1.2"),
-    "RP-DB-003": line(HBA, "hostnossl all rizzpay_app 127.0.0.2/32 trust"),
-    "RP-DB-004": line(HBA, "hostssl all postgres 127.0.0.2/32 scram-sha-256"),
+    "RP-DB-003": line(f"{DATA}/pg_hba.conf", "hostnossl all rizzpay_app 127.0.0.2/32 trust"),
+    "RP-DB-004": line(f"{DATA}/pg_hba.conf", "hostssl all postgres 127.0.0.2/32 scram-sha-256"),
     "RP-DB-007": query(
         "ALTER TABLE rizzpay.payments NO FORCE ROW LEVEL SECURITY",
         "ALTER TABLE rizzpay.payments FORCE ROW LEVEL SECURITY",
@@ -86,7 +86,7 @@ INSIDE = {
     "RP-DB-011": setting("synchronous_commit", "local"),
     "RP-DB-012": setting("log_disconnections", "off"),
     "RP-DB-013": setting("log_statement", "mod"),
-    "RP-DB-014": Seed(f"chmod 0755 {DATA}", f"chmod 0700 {DATA}"),
+    "RP-DB-014": mode(DATA, "0755"),
     "RP-HA-003": edit("/etc/patroni/config.yml", "/allowlist:/d"),
     "RP-HA-006": edit("/etc/default/etcd", "/^ETCD_CLIENT_CERT_AUTH=/d"),
     "RP-HA-007": etcd('s/^(ETCD_CLIENT_CERT_AUTH)=.*/\\1="false"/; /^ETCD_TRUSTED_CA_FILE/d'),
@@ -96,8 +96,7 @@ INSIDE = {
     "RP-KV-002": valkey("s/^user default off.*/user default on nopass ~* +@all/"),
     "RP-KV-003": edit(VALKEY, "s/-@dangerous//"),
     "RP-KV-005": Seed(
-        "systemd-run --quiet --unit=seed-valkey valkey-server --port 0 --save '' --dir /run"
-        " && sleep 1",
+        "systemd-run --quiet --unit=seed-valkey valkey-server --port 6399 && sleep 2",
         "systemctl stop seed-valkey",
     ),
     "RP-LB-001": edge("/Strict-Transport-Security/d"),
@@ -106,7 +105,9 @@ INSIDE = {
     "RP-LB-004": answers("/metrics"),
     "RP-LB-005": dropin("haproxy.service", "[Service]\\nNoNewPrivileges=no"),
     "RP-LB-006": edit(HAPROXY, "/timeout http-request/d"),
-    "RP-LOG-004": Seed("systemctl stop rsyslog", "systemctl start rsyslog"),
+    "RP-LOG-004": Seed(
+        "systemctl stop syslog.socket rsyslog", "systemctl start syslog.socket rsyslog"
+    ),
     "RP-LOG-008": query(
         "SET session_replication_role = replica; UPDATE rizzpay.audit_log SET actor = actor ||"
         " '.seed' WHERE id = (SELECT min(id) FROM rizzpay.audit_log)",
@@ -125,16 +126,16 @@ INSIDE = {
     "RP-LOG-012": edit(
         "/etc/prometheus/prometheus.yml", "s/n1/gone/g; s/198[.]51[.]100[.]11/203.0.113.9/g"
     ),
-    "RP-OS-002": older("zlib1g"),
+    "RP-OS-002": older("ca-certificates"),
     "RP-OS-013": Seed(
-        "cp --archive /var/lib/dpkg/status /var/lib/dpkg/status.seed && printf '%s\\n' ''"
+        f"{aside('/var/lib/dpkg/status')} && printf '%s\\n' ''"
         " 'Package: telnet' 'Status: install ok installed' 'Maintainer: seed' 'Version: 1'"
         " 'Architecture: all' 'Description: seed' >> /var/lib/dpkg/status",
-        "mv --force /var/lib/dpkg/status.seed /var/lib/dpkg/status",
+        back("/var/lib/dpkg/status"),
     ),
     "RP-OS-019": Seed(
-        "printf '#!/bin/sh\\n' > /usr/bin/crontab && chmod 0755 /usr/bin/crontab",
-        "rm /usr/bin/crontab",
+        f"{aside('/etc/cron.allow')} && echo seed >> /etc/cron.allow && touch /usr/bin/crontab",
+        f"{back('/etc/cron.allow')} && rm /usr/bin/crontab",
     ),
     "RP-OS-020": Seed(
         "printf '[Service]\\nExecStart=/bin/true\\n[Install]\\nWantedBy=multi-user.target\\n'"
@@ -175,10 +176,10 @@ INSIDE = {
     "RP-DB-010": Seed(
         f"D={DATA} && B=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1) && systemctl stop patroni &&"
         " runuser -u postgres -- $B/pg_checksums --disable -D $D >/dev/null &&"
-        " systemctl start patroni && sleep 15",
+        f" systemctl start patroni && {UP}",
         f"D={DATA} && B=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1) && systemctl stop patroni &&"
         " runuser -u postgres -- $B/pg_checksums --enable -D $D >/dev/null &&"
-        " systemctl start patroni && sleep 15",
+        f" systemctl start patroni && {UP}",
     ),
 }
 # Of a cluster: one database host has none of it.

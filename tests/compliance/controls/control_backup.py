@@ -22,7 +22,8 @@ def test_a_backup_of_this_day_exists(host):
     assert not broken, f"broken: {', '.join(broken)}"
     nothing_is_said(
         host,
-        "systemctl is-active 'rizzpay-backup*.timer' | grep -vx active || true",
+        "systemctl is-active rizzpay-backup@full.timer rizzpay-backup@diff.timer"
+        " | grep -vx active || true",
         "a timer is",
     )
 

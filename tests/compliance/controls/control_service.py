@@ -66,6 +66,10 @@ def test_calls_are_filtered(host):
     for process in process_ids(host):
         found = settings(told(host, f"cat /proc/{process}/status").replace(":", ""))
         assert found["seccomp"] == "2", f"process {process} may call everything"
+    # a container filters every process, so that the kernel's word is not enough there
+    for unit in running_units(host):
+        filters = told(host, f"systemctl show --property=SystemCallFilter --value {unit}")
+        assert filters.strip(), f"{unit} filters nothing"
 
 
 @pytest.mark.control("RP-UNIT-004")
