@@ -122,13 +122,12 @@ def rejoin(name: str, machine: str) -> None:
 def drill(name: str, names: tuple[str, ...]) -> None:
     """Run drills on an installed lab, all by default, and print what they cost."""
     lab = Lab.find(name)
-    results = []
     with Till(lab) as till:
         for one in DRILLS:
             if not names or one.name in names:
-                results.append(drilling.run(one, Cluster(lab), till))
-                click.echo(drilling.table(results[-1:]))
-                drilling.write(results, RESULTS)
+                result = drilling.run(one, Cluster(lab), till)
+                click.echo(drilling.table([result]))
+                drilling.write(result, RESULTS)
 
 
 @main.command()

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from tests.lab.books import IMBALANCE, PAYMENTS, Row, judge
 from tests.lab.client import Outcome, acknowledged, longest_silence_s
 from tests.lab.cluster import Cluster
 from tests.lab.commands import LabError
-from tests.lab.drills import Drill
+from tests.lab.drills import DRILLS, Drill
 from tests.lab.lab import ROOT
 from tests.lab.till import Paying, Till
 from tests.lab.waiting import wait_until
@@ -34,16 +35,23 @@ class Result:
     imbalance: int
     outage_s: float
     goal_s: float
+    calm_s: float  # the longest silence before the fault: this computer's own noise
     rejoined: bool
     rejoined_s: float
     retried: int
     refused: dict[str, int]
+    troubles: dict[str, int]  # what attempts met that were made again
     note: str = ""
 
     @property
     def kept_every_payment(self) -> bool:
         """Whether nothing was lost, doubled or out of balance."""
         return self.lost == self.doubled == self.imbalance == 0 and self.acknowledged > 0
+
+    @property
+    def bugs(self) -> int:
+        """How often the service met what it does not know."""
+        return sum(count for name, count in self.troubles.items() if name.startswith("500"))
 
 
 def run(drill: Drill, cluster: Cluster, till: Till) -> Result:
@@ -54,6 +62,7 @@ def run(drill: Drill, cluster: Cluster, till: Till) -> Result:
     note = ""
     try:
         _wait_for_payments(paying, since=time.monotonic(), count=int(PER_SECOND * CALM_S))
+        calm = longest_silence_s(paying.noted())
         undo = drill.hurt(cluster)
         try:
             _wait_for_payments(paying, since=time.monotonic(), count=int(PER_SECOND * CALM_S))
@@ -64,6 +73,7 @@ def run(drill: Drill, cluster: Cluster, till: Till) -> Result:
         healed = time.monotonic()
         try:
             cluster.wait_until_whole(WHOLE_S_MAX)
+            wait_until(lambda: drill.is_back(cluster), "what was away", timeout_s=BACK_S_MAX)
             rejoined = True
         except LabError as error:
             rejoined, note = False, f"{note} {error}".strip()
@@ -71,7 +81,9 @@ def run(drill: Drill, cluster: Cluster, till: Till) -> Result:
         _wait_for_payments(paying, since=time.monotonic(), count=int(PER_SECOND))
     finally:
         outcomes = paying.stop()
-    return _judged(drill, cluster, outcomes, rejoined=rejoined, rejoined_s=rejoined_s, note=note)
+        drill.tidy(cluster)
+    return _judged(drill, cluster, outcomes, calm_s=calm, rejoined=rejoined,
+                   rejoined_s=rejoined_s, note=note)  # fmt: skip
 
 
 def _wait_for_payments(paying: Paying, *, since: float, count: int) -> None:
@@ -86,7 +98,7 @@ def _wait_for_payments(paying: Paying, *, since: float, count: int) -> None:
 
 def _judged(
     drill: Drill, cluster: Cluster, outcomes: list[Outcome], *,
-    rejoined: bool, rejoined_s: float, note: str,
+    calm_s: float, rejoined: bool, rejoined_s: float, note: str,
 ) -> Result:  # fmt: skip
     prefix = outcomes[0].key.rpartition("-")[0]
     rows = [
@@ -95,7 +107,9 @@ def _judged(
     ]
     verdict = judge(outcomes, rows)
     refused: dict[str, int] = {}
+    troubles: Counter[str] = Counter()
     for one in outcomes:
+        troubles.update(one.troubles)
         if one.status is not None and one not in acknowledged([one]):
             reason = f"{one.status} {one.state}"
             refused[reason] = refused.get(reason, 0) + 1
@@ -109,18 +123,24 @@ def _judged(
         imbalance=len(cluster.query(IMBALANCE.format(prefix=prefix))),
         outage_s=round(longest_silence_s(outcomes), 2),
         goal_s=drill.goal_s,
+        calm_s=round(calm_s, 2),
         rejoined=rejoined,
         rejoined_s=round(rejoined_s, 1),
         retried=sum(one.sent > 1 for one in outcomes),
         refused=refused,
+        troubles=dict(troubles),
         note=note,
     )
 
 
-def write(results: list[Result], file: Path) -> None:
-    """Write the rows, for whoever reads them later."""
+def write(result: Result, file: Path) -> None:
+    """Write a row, in place of an earlier one of its drill, for whoever reads it later."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps([asdict(one) for one in results], indent=2) + "\n")
+    rows = json.loads(file.read_text()) if file.exists() else []
+    rows = [row for row in rows if row["drill"] != result.drill] + [asdict(result)]
+    order = [one.name for one in DRILLS]
+    rows.sort(key=lambda row: order.index(row["drill"]) if row["drill"] in order else len(order))
+    file.write_text(json.dumps(rows, indent=2) + "\n")
 
 
 def table(results: list[Result]) -> str:

@@ -4,9 +4,12 @@ Each hurts a site that is whole and heals what does not heal itself. The goals a
 silences that a merchant may see.
 """
 
+import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.lab import clocks
 from tests.lab.cluster import Cluster
 from tests.lab.commands import LabError
 from tests.lab.machine import DATA, Machine
@@ -15,7 +18,8 @@ from tests.lab.waiting import wait_until
 Undo = Callable[[], None]
 PRIMARY_GOAL_S, BALANCER_GOAL_S, API_GOAL_S = 15.0, 2.0, 1.0
 WRITE = "CREATE TABLE public.drill_write (); DROP TABLE public.drill_write"
-TOKEN_AWAY = "/var/lib/softhsm/tokens.away"
+TOKENS = "/var/lib/rizzpay-hsm/tokens"
+CLOCK_JUMP_S, CLOCK_STAY_S = 3600, 5.0
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,9 @@ class Drill:
     goal_s: float
     hurt: Callable[[Cluster], Undo]
     arrange: Callable[[Cluster], None] = lambda _: None
-    rejoins: str = "by itself"
+    # What is asked besides a whole site before the machine counts as back.
+    is_back: Callable[[Cluster], bool] = lambda _: True
+    tidy: Callable[[Cluster], None] = lambda _: None
 
 
 def kill_postgres(cluster: Cluster) -> Undo:
@@ -97,15 +103,35 @@ def fill_disk(cluster: Cluster) -> Undo:
 def take_token(cluster: Cluster) -> Undo:
     """Take the token away from under every HSM daemon, and restart the daemons."""
     machines = [cluster.lab.machines[name] for name in cluster.lab.hosts("apis")]
-    tokens = "/var/lib/softhsm/tokens"
     for machine in machines:
-        machine.shell(f"mv {tokens} {TOKEN_AWAY} && systemctl kill -s KILL rizzpay-hsmd")
+        machine.shell(f"mv {TOKENS} {TOKENS}.away && systemctl kill -s KILL rizzpay-hsmd")
 
     def bring_back() -> None:
         for machine in machines:
-            machine.shell(f"rm -rf {tokens} && mv {TOKEN_AWAY} {tokens}")
+            machine.shell(f"rm -rf {TOKENS} && mv {TOKENS}.away {TOKENS}")
 
     return bring_back
+
+
+def jump_clock(cluster: Cluster) -> Undo:
+    """Put the clock of the primary's machine an hour forward, then two back, then right."""
+    machine = cluster.primary()
+    clocks.put(cluster, machine, CLOCK_JUMP_S)
+
+    def back_and_right() -> None:
+        for seconds in (-CLOCK_JUMP_S, 0):
+            clocks.put(cluster, machine, seconds)
+            time.sleep(CLOCK_STAY_S)
+
+    return back_and_right
+
+
+def has_token(cluster: Cluster) -> bool:
+    """Tell whether every service reaches its token."""
+    asked = ("/usr/local/sbin/rizzpay", "health", "--json")
+    machines = [cluster.lab.machines[name] for name in cluster.lab.hosts("apis")]
+    said = [machine.attempt(*asked).stdout for machine in machines]
+    return all(json.loads(one)["checks"]["hsm"]["state"] == "up" for one in said)
 
 
 def arrange_idle_holder(cluster: Cluster) -> None:
@@ -170,5 +196,7 @@ DRILLS = (
     Drill("api_lost", "loss of an API node", API_GOAL_S, stop_api),
     Drill("standby_off", "power-off of the synchronous standby", PRIMARY_GOAL_S, cut_standby),
     Drill("disk_full", "full disk on the primary", PRIMARY_GOAL_S, fill_disk),
-    Drill("token_gone", "HSM token gone and back", API_GOAL_S, take_token),
+    Drill("token_gone", "HSM token gone and back", API_GOAL_S, take_token, is_back=has_token),
+    Drill("clock_jump", "clock of the primary's machine jumps by an hour, both ways", API_GOAL_S,
+          jump_clock, clocks.install, tidy=clocks.remove),
 )  # fmt: skip

@@ -57,16 +57,12 @@ def test_an_installed_site_would_not_change(lab):
     assert play(lab, "check-installed", "--check", "--diff") == dict.fromkeys(lab.machines, 0)
 
 
-results: list[drilling.Result] = []
-
-
 @pytest.mark.parametrize(
     "drill", [one for one in DRILLS if one.name in CHOSEN], ids=lambda one: one.name
 )
 def test_no_payment_is_lost_when(drill, lab, till, capsys):
     result = drilling.run(drill, Cluster(lab), till)
-    results.append(result)
-    drilling.write(results, drilling.RESULTS)
+    drilling.write(result, drilling.RESULTS)
     with capsys.disabled():
         print(f"\n{drilling.table([result])}")
     assert result.kept_every_payment, result

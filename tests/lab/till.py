@@ -22,7 +22,7 @@ from tests.lab.lab import ACQUIRER_PORT, CLIENT, CLIENT_ADDRESS, ROOT, Lab
 from tests.lab.waiting import wait_until
 
 MERCHANT = ("merchants", "create", "--json", "--name", "Lab Books", "--mcc", "5942",
-            "--requests-per-minute", "600000")  # fmt: skip
+            "--tier", "enterprise", "--requests-per-minute", "600000")  # fmt: skip
 ENDING_S_MAX = 120  # the client gives a payment up after 90
 
 
