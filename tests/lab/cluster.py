@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.lab.commands import LabError
-from tests.lab.lab import Lab
+from tests.lab.lab import VIP, Lab
 from tests.lab.machine import Machine
 from tests.lab.waiting import wait_until
 
-VIP = "198.51.100.100"
 PATRONI = "/etc/patroni/config.yml"
 
 

@@ -31,6 +31,7 @@ ANSIBLE = ROOT / "appliance" / "ansible"
 STORE = Path("/var/tmp/rizzpay-lab")  # not /tmp, which may be memory
 CLIENT, CLIENT_ADDRESS = "client", "198.51.100.200"
 ACQUIRER_PORT = 8090
+VIP, DOMAIN = "198.51.100.100", "pay.bank.example"  # as the inventories have them
 CALLS_OUT = (("acquirer", CLIENT_ADDRESS, ACQUIRER_PORT), ("packages", CONTROLLER, PORT))
 PYTHON = "3.13"  # of the machines' Debian
 MEMORY_BYTES = 4 * 1024**3  # that each machine plans with; they share this one's
@@ -112,6 +113,7 @@ class Lab:
         run("ip", "-n", self.network.namespace_of(CLIENT), "addr", "add",
             f"{CLIENT_ADDRESS}/{PREFIX}", "dev", INTERFACE)  # fmt: skip
         run("ip", "-n", self.network.namespace_of(CLIENT), "link", "set", INTERFACE, "up")
+        self.network.tell(CLIENT, {DOMAIN: VIP})
         names = {machine.name: machine.address for machine in self.machines.values()}
         public_key = (self.directory / "key.pub").read_text()
         for machine in self.machines.values():

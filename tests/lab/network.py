@@ -5,11 +5,13 @@ Several labs stand side by side: the same addresses, in namespaces with the name
 """
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab.commands import attempt, run
 
+NAMES = Path("/etc/netns")  # where `ip netns exec` finds the files that it lays over /etc
 SWITCH = "switch"
 INTERFACE = "eth0"  # inside a machine
 CONTROLLER = "198.51.100.1"
@@ -61,10 +63,18 @@ class Network:
         self._at_switch("link", "set", f"v-{machine}", "up")
         run("ip", "-n", theirs, "link", "set", "lo", "up")
 
+    def tell(self, machine: str, names: dict[str, str]) -> None:
+        """Let programs that run `inside` a namespace know addresses by name."""
+        hosts = NAMES / self.namespace_of(machine) / "hosts"
+        hosts.parent.mkdir(parents=True, exist_ok=True)
+        lines = ["127.0.0.1 localhost", *(f"{address} {name}" for name, address in names.items())]
+        hosts.write_text("".join(f"{line}\n" for line in lines))
+
     def unplug(self, machine: str) -> None:
         """Take away a machine's cable and namespace; not an error if they are gone."""
         attempt("ip", "-n", self.namespace, "link", "del", f"v-{machine}")
         attempt("ip", "netns", "del", self.namespace_of(machine))
+        shutil.rmtree(NAMES / self.namespace_of(machine), ignore_errors=True)
 
     def pull(self, machine: str) -> None:
         """Pull the cable: the machine sees that its link is down."""

@@ -18,7 +18,7 @@ import yaml
 
 from tests.lab.client import Outcome, outcomes
 from tests.lab.commands import LabError, run
-from tests.lab.lab import ACQUIRER_PORT, CLIENT, CLIENT_ADDRESS, ROOT, Lab
+from tests.lab.lab import ACQUIRER_PORT, CLIENT, CLIENT_ADDRESS, DOMAIN, ROOT, VIP, Lab
 from tests.lab.waiting import wait_until
 
 MERCHANT = ("merchants", "create", "--json", "--name", "Lab Books", "--mcc", "5942",
@@ -65,6 +65,8 @@ class Till:
             *("--data", str(self.directory / "acquirer")),
             *("--secret-file", str(self.directory / "secret")),
             *("--callback-secret-file", str(self.directory / "callback_secret")),
+            *("--callback-url-prefix", f"https://{DOMAIN}/"),
+            *("--callback-ca-file", str(self.lab.directory / "pki" / "ca.crt")),
         )
         said = self.directory / "acquirer.log"
         wait_until(lambda: said.read_text().startswith("ready "), "the acquirer", timeout_s=30)
@@ -83,8 +85,8 @@ class Till:
         if self._key is None:
             raise LabError("the till is not open")
         settings: dict[str, Any] = {
-            "address": "198.51.100.100",
-            "domain": "pay.bank.example",
+            "address": VIP,
+            "domain": DOMAIN,
             "ca_file": str(self.lab.directory / "pki" / "ca.crt"),
             "key_id": self._key[0],
             "key_secret": self._key[1],
