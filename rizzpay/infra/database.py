@@ -20,7 +20,14 @@ import msgspec
 import psycopg
 from gevent.lock import BoundedSemaphore
 from psycopg.conninfo import make_conninfo
-from psycopg.errors import DeadlockDetected, Diagnostic, SerializationFailure
+from psycopg.errors import (
+    DeadlockDetected,
+    Diagnostic,
+    DiskFull,
+    OutOfMemory,
+    ReadOnlySqlTransaction,
+    SerializationFailure,
+)
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGconn
 from psycopg.rows import TupleRow
@@ -37,6 +44,9 @@ from rizzpay.infra.pipeline import NO_VALUES, Broken, Draft, Pipeline, Sender, S
 
 # The server broke the transaction off for the sake of another one; the same may work now.
 CONFLICTS = (DeadlockDetected, SerializationFailure)
+# It cannot write now: it is a standby that is becoming the primary, or has no room. Nothing of the
+# transaction happened.
+WRITES_NOTHING = (ReadOnlySqlTransaction, DiskFull, OutOfMemory)
 WAIT_S = 5.0  # how long a request may wait for a connection before it is told 503
 
 # What we prepare is planned once, so that a batch never pays for planning; every query is tested
@@ -212,6 +222,8 @@ class Database:
             if error.undecided:
                 raise CommitUnknown("postgresql", "connection lost during COMMIT") from error
             raise Severed("postgresql", "the connection or the transaction before broke") from error
+        except WRITES_NOTHING as error:
+            raise Unavailable("postgresql", type(error).__name__) from error
         if warnings:
             raise CommitUnknown("postgresql", warnings[0])
 
@@ -237,6 +249,8 @@ class Database:
             _roll_back(conn)
             if isinstance(error, psycopg.OperationalError) and conn.closed:
                 raise Severed("postgresql", type(error).__name__) from error
+            if isinstance(error, WRITES_NOTHING):
+                raise Unavailable("postgresql", type(error).__name__) from error
             raise
         finally:
             conn.pipelined = False

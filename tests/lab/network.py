@@ -16,7 +16,6 @@ SWITCH = "switch"
 INTERFACE = "eth0"  # inside a machine
 CONTROLLER = "198.51.100.1"
 PREFIX = 24
-FORWARDING, DISABLED = "3", "0"  # states of a bridge's port
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,7 @@ class Network:
 
     def plug(self, machine: str) -> None:
         """Give a machine an empty namespace with a cable to the switch."""
+        self.rejoin(machine)
         theirs = self.namespace_of(machine)
         run("ip", "netns", "add", theirs)
         self._at_switch("link", "add", f"v-{machine}", "type", "veth", "peer", INTERFACE,
@@ -86,11 +86,22 @@ class Network:
 
     def isolate(self, machine: str) -> None:
         """Let the switch drop everything from and to a machine, which sees a link that is up."""
-        self._port(machine, DISABLED)
+        self.rejoin(machine)
+        rules = f"""
+            table bridge isolated-{machine} {{
+                chain forward {{
+                    type filter hook forward priority 0;
+                    iifname "v-{machine}" drop
+                    oifname "v-{machine}" drop
+                }}
+                chain input {{ type filter hook input priority 0; iifname "v-{machine}" drop; }}
+                chain output {{ type filter hook output priority 0; oifname "v-{machine}" drop; }}
+            }}"""
+        run(*self.inside(), "nft", "-f", "-", input=rules)
 
     def rejoin(self, machine: str) -> None:
-        """Let the switch pass a machine's packets again."""
-        self._port(machine, FORWARDING)
+        """Let the switch pass a machine's packets again; not an error if it does."""
+        attempt(*self.inside(), "nft", "delete", "table", "bridge", f"isolated-{machine}")
 
     def separate(self, machine: str, others: list[str]) -> None:
         """Let the switch drop what goes between a machine and others, both ways."""
@@ -115,10 +126,6 @@ class Network:
             if name.startswith(f"{self.namespace}-"):
                 self.unplug(name.removeprefix(f"{self.namespace}-"))
         attempt("ip", "netns", "del", self.namespace)
-
-    def _port(self, machine: str, state: str) -> None:
-        port = ("link", "set", f"v-{machine}", "type", "bridge_slave", "state", state)
-        self._at_switch(*port)
 
     def _at_switch(self, *arguments: str) -> None:
         run("ip", "-n", self.namespace, *arguments)

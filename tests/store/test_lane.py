@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from gevent.event import Event
 
+from rizzpay.core.errors import Unavailable
 from rizzpay.infra.database import CommitUnknown, Database, Role, Severed
 from rizzpay.infra.pipeline import Draft
 
@@ -14,6 +15,7 @@ INSERT = "INSERT INTO rizzpay.jobs (kind, key, run_at) VALUES ('lane', %(key)s, 
 FOUND = "SELECT key FROM rizzpay.jobs WHERE kind = 'lane' AND key LIKE %(key)s ORDER BY key"
 DIVIDE = "SELECT 1 / %(by)s::integer"
 SLEEP = "SELECT pg_sleep(%(seconds)s::float8)"
+READ_ONLY = "SET TRANSACTION READ ONLY"  # as every one is on a standby that is being promoted
 BACKEND = "SELECT pg_backend_pid()"
 END = "SELECT pg_terminate_backend(%(pid)s::integer)"
 LONG = "SELECT length(%(key)s::text)"
@@ -66,6 +68,19 @@ def test_drafts_that_run_together_use_one_connection_one_after_the_other(databas
     assert len({draft.sent[1].rows()[0][0] for draft in drafts}) == 1
     assert found(worker, "together-%") == [f"together-{n}" for n in range(5)]
     assert database.stats().available == 1
+
+
+def test_a_server_that_takes_no_writes_is_unavailable_and_nobody_calls_it_a_bug(database, worker):
+    drafts = [(READ_ONLY, {}), (INSERT, {"key": "read-only"})]
+    (error,) = outcomes([start(database, *drafts)])
+    assert type(error) is Unavailable
+    for begin in (worker.transaction, worker.pipelined):
+        with pytest.raises(Unavailable, match="ReadOnlySqlTransaction"), begin() as conn:
+            for query, values in drafts:
+                conn.send(query, values)
+    assert found(worker, "read-only") == []
+    assert database.stats().available == database.size
+    assert worker.stats().available == worker.size
 
 
 def test_a_draft_sets_out_before_the_one_ahead_is_through(database, worker):

@@ -47,7 +47,8 @@ def test_every_change_is_kept(host):
     assert mode in {"on", "always"}, f"archive_mode is {mode}"
     assert standby == "t" or failing == "f", "the last change could not be archived"
     command = told(host, "runuser -u postgres -- psql -XAtq --command 'SHOW archive_command'")
-    assert "pgbackrest" in command, f"archive_command is {command.strip()}"
+    keeps = ("pgbackrest", "/usr/local/sbin/rizzpay-archive")
+    assert command.startswith(keeps), f"archive_command is {command.strip()}"
 
 
 @pytest.mark.control("RP-BAK-004")
