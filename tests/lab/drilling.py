@@ -73,7 +73,9 @@ def run(drill: Drill, cluster: Cluster, till: Till) -> Result:
         healed = time.monotonic()
         try:
             cluster.wait_until_whole(WHOLE_S_MAX)
-            wait_until(lambda: drill.is_back(cluster), "what was away", timeout_s=BACK_S_MAX)
+            wait_until(
+                lambda: drill.is_back(cluster), "what was away", timeout_s=BACK_S_MAX, step_s=1.0
+            )
             rejoined = True
         except LabError as error:
             rejoined, note = False, f"{note} {error}".strip()
@@ -93,7 +95,7 @@ def _wait_for_payments(paying: Paying, *, since: float, count: int) -> None:
         fresh = [one for one in acknowledged(paying.noted()) if one.started_s >= since]
         return len(fresh) >= count
 
-    wait_until(enough, f"{count} acknowledged payments", timeout_s=BACK_S_MAX)
+    wait_until(enough, f"{count} acknowledged payments", timeout_s=BACK_S_MAX, step_s=0.5)
 
 
 def _judged(

@@ -8,11 +8,13 @@ from tests.lab.commands import LabError
 STEP_S = 0.05
 
 
-def wait_until(condition: Callable[[], bool], what: str, *, timeout_s: float) -> float:
+def wait_until(
+    condition: Callable[[], bool], what: str, *, timeout_s: float, step_s: float = STEP_S
+) -> float:
     """Return after how many seconds the condition held; raises LabError at the limit."""
     started = time.monotonic()
     while not condition():
         if time.monotonic() - started > timeout_s:
             raise LabError(f"waited {timeout_s:g} s for {what}")
-        time.sleep(STEP_S)
+        time.sleep(step_s)
     return time.monotonic() - started
