@@ -4,6 +4,7 @@ RIZZPAY_LAB_NAME names a lab that stands already, which is used and left standin
 """
 
 import os
+import time
 
 import pytest
 
@@ -20,12 +21,13 @@ def lab():
     if STANDING:
         yield Lab.find(STANDING)
         return
-    made = Lab("proof")
+    made, begun = Lab("proof"), time.monotonic()
     try:
         made.up(filled=os.environ.get("RIZZPAY_LAB_BARE") != "1")
         yield made
     finally:
         made.down()
+        print(f"\nthe lab stood for {(time.monotonic() - begun) / 60:.0f} minutes")
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,7 @@ def play(lab: Lab, log: str, *arguments: str) -> dict[str, int]:
 
 
 def test_a_fresh_site_can_be_asked_what_would_change(lab):
+    drilling.RESULTS.unlink(missing_ok=True)
     assert set(play(lab, "check-fresh", "--check", "--diff")) == set(lab.machines)
 
 
@@ -66,5 +67,6 @@ def test_no_payment_is_lost_when(drill, lab, till, capsys):
     with capsys.disabled():
         print(f"\n{drilling.table([result])}")
     assert result.kept_every_payment, result
+    assert result.bugs == 0, result
     assert result.rejoined, result
     assert result.outage_s <= result.goal_s, result
