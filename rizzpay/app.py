@@ -4,7 +4,6 @@
 parts of an installation and calls it; wsgi.py calls that.
 """
 
-import gc
 import threading
 import time
 from collections.abc import Callable
@@ -46,7 +45,7 @@ from rizzpay.api.views import Renderer
 from rizzpay.config import Config
 from rizzpay.core.errors import RizzPayError, Unavailable
 from rizzpay.gateways import catalog
-from rizzpay.infra import envelope, log, metrics, stalls
+from rizzpay.infra import collector, envelope, log, metrics, stalls
 from rizzpay.infra.cache import Cache
 from rizzpay.infra.database import Database, Role
 from rizzpay.infra.hsm.client import HsmClient
@@ -57,9 +56,6 @@ from rizzpay.payments.resolving import Resolver
 from rizzpay.payments.service import Payments
 from rizzpay.webhooks.service import Webhooks
 
-# Collections by default come every 700 objects, which is five requests; what a request leaves is
-# freed by its reference counts, and cycles are few.
-GC_THRESHOLDS = (10_000, 20, 20)  # 10,000 young objects are looked through in 4 ms
 FLUSH_EVERY_S = 60.0  # when keys were last used
 PUBLISH_EVERY_S = 1.0  # figures and the lines of requests
 START_PATIENCE_S = 60.0  # how long a start waits for PostgreSQL and the HSM
@@ -111,9 +107,7 @@ def build(config: Config) -> App:
     _every(PUBLISH_EVERY_S, log.flush)
     _every(envelope.FRESH_S, parts.envelope.reload)
     app = create_app(config, parts)
-    gc.collect()
-    gc.freeze()  # what is there now stays: no later collection stops the loop to look at it
-    gc.set_threshold(*GC_THRESHOLDS)
+    collector.settle()
     stalls.watch(parts.database)
     return app
 

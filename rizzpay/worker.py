@@ -5,7 +5,6 @@ registration. Both are at-least-once and open their own transactions; infra.job_
 jobs and takes the verdicts. Any number of workers may run side by side.
 """
 
-import gc
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from rizzpay.core.errors import Unavailable
 from rizzpay.gateways import catalog
 from rizzpay.gateways.port import BadCallback, Callback
 from rizzpay.idempotency import service as idempotency
-from rizzpay.infra import envelope, jobs, log, metrics, partitions, service_manager
+from rizzpay.infra import collector, envelope, jobs, log, metrics, partitions, service_manager
 from rizzpay.infra.database import Database, Role
 from rizzpay.infra.hsm.client import HsmClient
 from rizzpay.infra.http_client import HttpClient
@@ -276,8 +275,7 @@ def run(config: Config) -> None:
     """Build the worker, run it until SIGTERM or SIGINT."""
     Path(config.service.run_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
     worker = Worker(build(config))
-    gc.collect()
-    gc.freeze()  # what is there now stays: no later collection looks at it
+    collector.settle()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, worker.stop)
     worker.run()
