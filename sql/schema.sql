@@ -436,7 +436,8 @@ CREATE TABLE rizzpay.gateway_callbacks (
     received_at timestamp with time zone NOT NULL,
     applied_at timestamp with time zone,
     result text
-);
+)
+WITH (fillfactor='50');
 
 ALTER TABLE rizzpay.gateway_callbacks OWNER TO rizzpay_owner;
 

@@ -160,6 +160,16 @@ BREAKS = [
         "ALTER TABLE rizzpay.payments DISABLE TRIGGER legal_transition",
         "is looked up",
     ),
+    (
+        "0014_room_to_mark",
+        "ALTER TABLE rizzpay.gateway_callbacks RESET (fillfactor)",
+        "half of a page",
+    ),
+    (
+        "0014_room_to_mark",
+        "CREATE INDEX waiting ON rizzpay.gateway_callbacks (id) WHERE applied_at IS NULL",
+        "what marking changes",
+    ),
 ]
 
 
