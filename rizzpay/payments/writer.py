@@ -214,6 +214,8 @@ class Writer:
             answers = self._answers(idempotency.open_for(conn, cut_off) if cut_off else {}, made)
             self._record(conn, made)
             idempotency.keep(conn, self._envelope, [(*at, it) for at, it in answers.items()])
+            # Last, because it locks what every payment of a merchant needs: his events' counter.
+            outbox.send(conn, [event for item in made for event in item.events])
         return [_outcome(item) for item in batch]
 
     def _refuse(self, conn: Connection, refused: list[_Item]) -> None:
@@ -272,7 +274,6 @@ class Writer:
         cases = [(i.write.tenant, case) for i, c in effective for case in c.cases]
         store.open_cases(conn, cases, clock.now())
         audit.append(conn, [_entry(item.write, changes) for item, changes in effective])
-        outbox.send(conn, [event for item, _ in effective for event in item.events])
         jobs.cancel(conn, [gone for c in changed for gone in c.not_any_more])
         jobs.enqueue(conn, _later(effective))
         applied = [item.write.callback for item in items if item.write.callback is not None]

@@ -52,6 +52,14 @@ WITH begun AS MATERIALIZED (
         (at, merchant_id, livemode, actor, action, object_id, request_id, detail)
     SELECT updated_at, merchant_id, livemode, actor, action, payment_id, request_id, detail
     FROM begun
+), queued AS (
+    INSERT INTO rizzpay.jobs (kind, key, merchant_id, livemode, run_at)
+    SELECT job_kind, job_key, merchant_id, livemode, run_at FROM begun
+    UNION ALL
+    SELECT 'webhook.fan_out', event_id, merchant_id, livemode, updated_at FROM begun
+    WHERE EXISTS (SELECT FROM rizzpay.webhook_endpoints AS endpoint
+                  WHERE endpoint.merchant_id = begun.merchant_id
+                    AND endpoint.livemode = begun.livemode AND endpoint.status = 'enabled')
 ), counted AS (
     INSERT INTO rizzpay.event_counters (merchant_id, livemode, last_sequence)
     SELECT merchant_id, livemode, count(*) FROM begun
@@ -68,14 +76,6 @@ WITH begun AS MATERIALIZED (
            begun.version, begun.event, begun.updated_at
     FROM begun LEFT JOIN counted
       ON counted.merchant_id = begun.merchant_id AND counted.livemode = begun.livemode
-), queued AS (
-    INSERT INTO rizzpay.jobs (kind, key, merchant_id, livemode, run_at)
-    SELECT job_kind, job_key, merchant_id, livemode, run_at FROM begun
-    UNION ALL
-    SELECT 'webhook.fan_out', event_id, merchant_id, livemode, updated_at FROM begun
-    WHERE EXISTS (SELECT FROM rizzpay.webhook_endpoints AS endpoint
-                  WHERE endpoint.merchant_id = begun.merchant_id
-                    AND endpoint.livemode = begun.livemode AND endpoint.status = 'enabled')
 )
 INSERT INTO rizzpay.idempotency_claims
     (merchant_id, livemode, key, request_hash, request_id, object_id, created_at,
