@@ -16,7 +16,7 @@ from tests.lab.lab import PYTHON, ROOT, Lab
 from tests.lab.till import Till
 from tests.lab.waiting import wait_until
 
-PER_SECOND = 20.0  # of all machines on one computer with two cores
+PER_SECOND = 10.0  # of all machines on one computer with two cores
 CALM_S = 5.0
 WARM_S_MAX = 60.0
 # What a release says of itself that never becomes ready, on one host of the site.
