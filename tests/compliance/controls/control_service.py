@@ -69,7 +69,7 @@ def test_calls_are_filtered(host):
     # a container filters every process, so that the kernel's word is not enough there
     for unit in running_units(host):
         filters = told(host, f"systemctl show --property=SystemCallFilter --value {unit}")
-        assert filters.strip(), f"{unit} filters nothing"
+        assert filters.strip() not in {"", "~"}, f"{unit} filters nothing"
 
 
 @pytest.mark.control("RP-UNIT-004")
