@@ -131,6 +131,12 @@ def drill(name: str, names: tuple[str, ...]) -> None:
 
 
 @main.command()
+def table() -> None:
+    """Print the rows of var/lab/drills.json as docs/operate.md has them."""
+    click.echo(drilling.page(RESULTS))
+
+
+@main.command()
 def status() -> None:
     """List the labs that stand, and which of their machines are on."""
     for name in labs.names():

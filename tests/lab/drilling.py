@@ -155,3 +155,16 @@ def table(results: list[Result]) -> str:
         line += f"{one.imbalance:>10} {one.outage_s:>9.2f} {one.goal_s:>7.1f} "
         lines.append(line + f"{'yes' if one.rejoined else 'NO':>9}  {one.note}".rstrip())
     return "\n".join(lines)
+
+
+def page(file: Path) -> str:
+    """Return the rows of a file as docs/operate.md has them."""
+    lines = [
+        "| drill | acknowledged | lost | doubled | outage, s | goal, s | back by itself |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in json.loads(file.read_text()):
+        cells = (row["title"], row["acknowledged"], row["lost"], row["doubled"], row["outage_s"],
+                 f"{row['goal_s']:g}", "yes" if row["rejoined"] else "no")  # fmt: skip
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
