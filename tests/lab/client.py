@@ -7,6 +7,7 @@ until somebody acknowledges it. Each outcome is one line of the journal, written
 
 import base64
 import json
+import random
 import secrets
 import signal
 import ssl
@@ -20,7 +21,7 @@ from typing import Any
 import urllib3
 
 CONNECT_S, ANSWER_S = 1.0, 5.0
-RETRY_S_MIN, RETRY_S_MAX = 0.05, 1.0
+RETRY_S_MIN, RETRY_S_MAX = 0.1, 4.0  # between attempts, doubling; each is up to a half off
 GIVE_UP_S = 90.0
 RETRIED = {409, 425, 429, 500, 502, 503}  # 504 is an answer: the payment is there, ask later
 AMOUNT = 12_300  # paise
@@ -112,7 +113,7 @@ class Client:
                     break
                 trouble, status = f"{status} {_code(found)}", None
             troubles[trouble] = troubles.get(trouble, 0) + 1
-            time.sleep(wait)
+            time.sleep(wait * random.uniform(0.5, 1.5))
             wait = min(2 * wait, RETRY_S_MAX)
         payment_id = found.get("id") or found.get("error", {}).get("payment_id")
         state = found.get("status") if "error" not in found else _code(found)

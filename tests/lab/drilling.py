@@ -16,7 +16,7 @@ from tests.lab.till import Paying, Till
 from tests.lab.waiting import wait_until
 
 RESULTS = ROOT / "var" / "lab" / "drills.json"
-PER_SECOND = 20.0  # of all machines on one computer with two cores
+PER_SECOND = 10.0  # of all machines on one computer with two cores
 CALM_S = 5.0  # payments before the fault, and after it before the way back
 WHOLE_S_MAX = 180.0
 BACK_S_MAX = 90.0
