@@ -33,6 +33,7 @@ from psycopg.pq.abc import PGconn
 from psycopg.rows import TupleRow
 from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool.base import AttemptWithBackoff
 
 from rizzpay.config import DatabaseSettings, read_secret
 from rizzpay.core.errors import Unavailable
@@ -47,6 +48,9 @@ CONFLICTS = (DeadlockDetected, SerializationFailure)
 # It cannot write now: it is a standby that is becoming the primary, or has no room. Nothing of the
 # transaction happened.
 WRITES_NOTHING = (ReadOnlySqlTransaction, DiskFull, OutOfMemory)
+# A lost connection is tried again at this pace. The pool's own doubles its waits, and was looking
+# away for 16 s while another primary was there.
+AttemptWithBackoff.INITIAL_DELAY, AttemptWithBackoff.DELAY_BACKOFF = 0.5, 1.0
 WAIT_S = 5.0  # how long a request may wait for a connection before it is told 503
 
 # What we prepare is planned once, so that a batch never pays for planning; every query is tested

@@ -14,8 +14,10 @@ from rizzpay.core import clock
 TEXT = proxy.TEMPLATE.read_text()
 ERROR = re.compile(r"http-error status (\d+) content-type application/json lf-string '(.*?)'(.*)")
 ERRORS = [(int(status), body, more) for status, body, more in ERROR.findall(TEXT)]
-# 502 of HAProxy means that a worker broke off; the proxy changes it to 504
-SHOWN_AS = {502: 504}
+# 502 of HAProxy means that a worker broke off, 500 that it was found to be down just then; the proxy
+# changes both to 504.
+SHOWN_AS = {500: 504, 502: 504}
+UNKNOWN = "http-after-response set-status 504 if { status 500 502 } !{ var(txn.answered) -m bool }"
 
 
 def test_haproxy_accepts_the_settings(tmp_path):
@@ -70,6 +72,11 @@ def test_every_error_that_the_proxy_can_make_has_an_object():
     denied = {int(status) for status in re.findall(r"deny_status (\d+)", TEXT)}
     by_itself = {400, 408, 500, 502, 503, 504}
     assert {status for status, _, _ in ERRORS} == denied | by_itself
+
+
+@pytest.mark.parametrize("name", ["haproxy.cfg", "edge.cfg.j2", "door.cfg.j2"])
+def test_what_haproxy_lost_is_told_as_unknown_by_every_proxy(name):
+    assert f"    {UNKNOWN}\n" in (proxy.TEMPLATE.parent / name).read_text()
 
 
 def test_nothing_that_may_have_arrived_is_sent_again():
