@@ -67,7 +67,7 @@ def separate_primary(cluster: Cluster) -> Undo:
 def lose_etcd(cluster: Cluster) -> Undo:
     """Kill etcd on the primary's machine, and keep it from coming back."""
     machine = cluster.primary()
-    machine.run("systemctl", "kill", "-s", "KILL", "etcd")
+    machine.attempt("systemctl", "kill", "-s", "KILL", "etcd")
     machine.run("systemctl", "stop", "etcd")
     return lambda: _do(machine, "systemctl", "start", "etcd")
 
@@ -83,7 +83,7 @@ def cut_balancer(cluster: Cluster) -> Undo:
 def stop_api(cluster: Cluster) -> Undo:
     """Kill the API processes of one machine, and keep them from coming back."""
     machine = cluster.bystander()
-    machine.shell("systemctl kill -s KILL 'rizzpay-api@*' && systemctl stop 'rizzpay-api@*'")
+    machine.shell("systemctl kill -s KILL 'rizzpay-api@*'; systemctl stop 'rizzpay-api@*'")
     return lambda: _do(machine, "systemctl", "start", "rizzpay.target")
 
 
@@ -104,7 +104,7 @@ def take_token(cluster: Cluster) -> Undo:
     """Take the token away from under every HSM daemon, and restart the daemons."""
     machines = [cluster.lab.machines[name] for name in cluster.lab.hosts("apis")]
     for machine in machines:
-        machine.shell(f"mv {TOKENS} {TOKENS}.away && systemctl kill -s KILL rizzpay-hsmd")
+        machine.shell(f"mv {TOKENS} {TOKENS}.away && pkill -9 -f 'rizzpay hsmd$'")
 
     def bring_back() -> None:
         for machine in machines:
