@@ -14,7 +14,7 @@ from rizzpay.core import clock
 TEXT = proxy.TEMPLATE.read_text()
 ERROR = re.compile(r"http-error status (\d+) content-type application/json lf-string '(.*?)'(.*)")
 ERRORS = [(int(status), body, more) for status, body, more in ERROR.findall(TEXT)]
-# 502 of HAProxy means that a worker broke off, 500 that it was found to be down just then; the proxy
+# 502 of HAProxy means that a worker broke off, 500 that it was just found to be down; the proxy
 # changes both to 504.
 SHOWN_AS = {500: 504, 502: 504}
 UNKNOWN = "http-after-response set-status 504 if { status 500 502 } !{ var(txn.answered) -m bool }"
