@@ -24,6 +24,10 @@ USER = "admin"
 DATA = "var/lib/postgresql"  # the mount point of the data disk
 DISK_BYTES = 3 * 1024**3  # a cluster, its log and room for the drills; sparse
 BOOT_S_MAX = 60
+CGROUPS = Path("/sys/fs/cgroup")
+# Without a control group of its own, all machines' init would share one, and end each other's
+# services by name.
+INTO_GROUPS = 'for group in $GROUPS_OF_ITS_OWN; do echo $$ >"$group/cgroup.procs"; done; exec "$@"'
 POWER_OFF = signal.SIGRTMIN + 4  # what systemd takes for "power off"
 
 
@@ -76,15 +80,18 @@ class Machine:
             raise LabError(f"{self.name} is on")
         self.network.unplug(self.name)
         self.network.plug(self.name)
+        for group in self._groups():
+            group.mkdir(exist_ok=True)
         with self.console.open("a") as console:
             process = subprocess.Popen(
-                self._command(),
+                ["sh", "-c", INTO_GROUPS, "sh", *self._command()],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
                 env={
                     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+                    "GROUPS_OF_ITS_OWN": " ".join(map(str, self._groups())),
                     "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
                     "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
                 },
@@ -143,11 +150,19 @@ class Machine:
                 attempt("kill", "-9", str(pid))
             wait_until(lambda: not is_alive(supervisor), f"{self.name} to end", timeout_s=30)
         self.network.unplug(self.name)
+        for group in self._groups():
+            attempt("find", group, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";")
         for mounted in (self.root / DATA, self.root):
             while attempt("mountpoint", "-q", mounted).returncode == 0:
                 run("umount", mounted)
         if self.directory.exists():
             shutil.rmtree(self.directory)
+
+    def _groups(self) -> list[Path]:
+        """Return its control groups: one where there is one hierarchy, two in systemd's hybrid."""
+        hybrid = [CGROUPS / "unified", CGROUPS / "systemd"]
+        tops = [top for top in hybrid if (top / "cgroup.procs").exists()] or [CGROUPS]
+        return [top / self.network.namespace_of(self.name) for top in tops]
 
     def _command(self) -> list[str]:
         return [
