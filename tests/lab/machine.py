@@ -151,7 +151,7 @@ class Machine:
             wait_until(lambda: not is_alive(supervisor), f"{self.name} to end", timeout_s=30)
         self.network.unplug(self.name)
         for group in self._groups():
-            attempt("find", group, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";")
+            wait_until(lambda group=group: _is_gone(group), f"{group} to be empty", timeout_s=30)
         for mounted in (self.root / DATA, self.root):
             while attempt("mountpoint", "-q", mounted).returncode == 0:
                 run("umount", mounted)
@@ -215,6 +215,12 @@ class Machine:
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
+
+
+def _is_gone(group: Path) -> bool:
+    """Remove a control group; its last processes take a moment to end."""
+    attempt("find", group, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";")
+    return not group.exists()
 
 
 def _runs(pid: int | None) -> bool:
