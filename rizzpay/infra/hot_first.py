@@ -43,7 +43,8 @@ class HotFirst:
     def give(self, conn: "Connection") -> None:
         """Take a connection back; one that is broken or old is the pool's matter."""
         sound = not conn.closed and conn.pgconn.transaction_status == TransactionStatus.IDLE
-        if sound and clock.monotonic_s() < self._since_s[id(conn)] + LOAN_MAX_S:
+        young = clock.monotonic_s() < self._since_s[id(conn)] + LOAN_MAX_S
+        if sound and young and not self._pool.closed:
             self._idle.append(conn)
         else:
             self._return(conn)

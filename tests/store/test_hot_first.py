@@ -62,3 +62,10 @@ def test_every_connection_is_there_again_after_errors(database):
         with pytest.raises(ZeroDivisionError), database.transaction():
             raise ZeroDivisionError
     assert database.stats().available == SIZE
+
+
+def test_a_connection_that_outlives_its_pool_is_closed_when_it_comes_back(database):
+    with database.transaction() as conn:
+        database.close()
+        assert conn.send("SELECT 1").rows() == [(1,)]
+    assert conn.closed
