@@ -8,6 +8,7 @@ import click
 
 from appliance.embedded.layout import DEFAULT_DATA
 from appliance.embedded.serving import Options, serve
+from appliance.embedded.settings import ANSWER_TIMEOUT_S
 from rizzpay.core.errors import RizzPayError
 
 EXIT_REFUSED = 2
@@ -52,6 +53,13 @@ def main() -> None:
     default="acquirer",
     show_default=True,
     help="Who makes the links of UPI intent and QR.",
+)
+@click.option(
+    "--answer-timeout-s",
+    type=click.FloatRange(0.5, 60.0),
+    default=ANSWER_TIMEOUT_S,
+    show_default=True,
+    help="How long an answer of the sandbox acquirer is waited for.",
 )
 @click.option("--fresh", is_flag=True, help="Delete what an earlier run stored, and begin anew.")
 def serve_command(*, no_demo: bool, fresh: bool, **others: Any) -> None:

@@ -54,6 +54,7 @@ class Options:
     wants_demonstration: bool
     begins_anew: bool
     upi_links: UpiLinks = "acquirer"
+    answer_timeout_s: float = settings.ANSWER_TIMEOUT_S
 
 
 def workers_for(cores: int) -> int:
@@ -118,7 +119,10 @@ class Start:
             valkey.settings(place.run / "valkey.sock", place.secret("valkey")),
             softhsm.init_token(place.data / "hsm", place.run / "hsm.sock"),
         )
-        config = settings.build(place, addresses, parts, self.options.upi_links)
+        options = self.options
+        config = settings.build(
+            place, addresses, parts, options.upi_links, options.answer_timeout_s
+        )
         layout.write_private(place.config, settings.toml(config))
         self._migrate(config)
         supervisor.start_all(

@@ -21,6 +21,7 @@ from rizzpay.config import (
 
 SANDBOX = "sandbox"  # name of the gateway, and its key id
 PAYEE_VPA = "rizzpay.appliance@rizzpay"  # of UPI links that the appliance makes itself
+ANSWER_TIMEOUT_S = 5.0  # of the sandbox acquirer; what a production gateway gets by default
 LOOPBACK = ("127.0.0.0/8",)  # a merchant develops on this machine, so webhooks may go to it
 
 
@@ -57,7 +58,11 @@ class Addresses:
 
 
 def build(
-    layout: Layout, addresses: Addresses, parts: Parts, upi_links: UpiLinks = "acquirer"
+    layout: Layout,
+    addresses: Addresses,
+    parts: Parts,
+    upi_links: UpiLinks = "acquirer",
+    answer_timeout_s: float = ANSWER_TIMEOUT_S,
 ) -> Config:
     """Return the settings; `upi_links` says who makes the links of UPI intent and QR."""
     sandbox = GatewaySettings(
@@ -67,6 +72,7 @@ def build(
         key_id=SANDBOX,
         secret_file=str(layout.secret("sandbox")),
         callback_secret_file=str(layout.secret("sandbox_callback")),
+        answer_timeout_s=answer_timeout_s,
         upi_links=upi_links,
         upi_payee_vpa=PAYEE_VPA,
         upi_payee_name="RizzPay Appliance",

@@ -69,8 +69,9 @@ def test_what_is_written_is_what_the_service_reads(tmp_path):
         HsmSettings("/s", "/m", "label", "/pin", "/keys"),
     )
     for upi_links in ("acquirer", "own"):
-        built = settings.build(place, settings.Addresses(8443, 8090), parts, upi_links)
+        built = settings.build(place, settings.Addresses(8443, 8090), parts, upi_links, 1.5)
         assert built.gateways["sandbox"].upi_links == upi_links
+        assert built.gateways["sandbox"].answer_timeout_s == 1.5
         layout.write_private(place.config, settings.toml(built))
         assert config.load(place.config) == built
 

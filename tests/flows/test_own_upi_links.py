@@ -27,6 +27,7 @@ from tests.flows.test_what_the_worker_does import bring_forward
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
+ANSWER_TIMEOUT_S = 2.0
 CLIENTS = 50
 LOAD_S = 5.0
 HALF_DONE = """
@@ -51,7 +52,9 @@ HAVING count(*) <> max(sequence) OR min(sequence) <> 1
 @pytest.fixture(scope="module")
 def appliance():
     """One that makes links itself, beside the one that the other flows share."""
-    running = Appliance.start(None, "--upi-links", "own")
+    running = Appliance.start(
+        None, "--upi-links", "own", "--answer-timeout-s", str(ANSWER_TIMEOUT_S)
+    )
     yield running
     running.stop()
     running.remove()
@@ -204,7 +207,7 @@ def test_a_payment_does_not_expire_while_the_acquirer_cannot_close_its_link(
     os.kill(sandbox, signal.SIGSTOP)
     try:
         bring_forward(database, "payment.expire", payment["id"])
-        time.sleep(7)  # longer than the enquiry waits for its answer
+        time.sleep(ANSWER_TIMEOUT_S + 2)  # longer than the enquiry waits for its answer
         shown = merchant.get(f"/v1/payments/{payment['id']}").json()
         assert shown["status"] == "requires_action"
     finally:
