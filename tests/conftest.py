@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import msgspec
 import pytest
 
@@ -24,13 +25,28 @@ from rizzpay.infra import data_keys, migrations
 from rizzpay.infra.database import Database, Role
 from tests.appliance.running import Appliance
 from tests.hsm.running import Hsmd
+from tests.side_by_side import SideBySide
 
+IMPATIENT = ("--answer-timeout-s", "2")
 PROGRAMS = os.environ.get("RIZZPAY_TEST_POSTGRES")
 SIZING = embedded_postgres.Sizing(
     memory_bytes=2 * 1024**3,
     connections=200,
     durable=False,  # it is thrown away
 )
+
+
+# How long an example takes says what else the machine does; a test that hangs has its time-out.
+hypothesis.settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("suite")
+
+
+def pytest_configure(config):
+    """Let the processes of script/test take turns."""
+    if hasattr(config, "workerinput"):
+        config.pluginmanager.register(SideBySide())
 
 
 @dataclass(frozen=True)
@@ -120,8 +136,11 @@ def hsm(postgres, directory_of_the_session):
 
 @pytest.fixture(scope="session")
 def appliance():
-    """The whole thing running, as script/server starts it, without the demonstration."""
-    running = Appliance.start()
+    """The whole thing running, as script/server starts it, without the demonstration.
+
+    Its acquirer is given up sooner: many tests let it be silent, and wait for just that.
+    """
+    running = Appliance.start(None, *IMPATIENT)
     yield running
     running.stop()
     running.remove()

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rizzpay.api import bodies, query_string, schemas
@@ -43,7 +43,6 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON))
-@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_no_json_breaks_the_schemas(value):
     for struct in (schemas.PaymentBody, schemas.RefundBody, schemas.ApiKeyBody):
         try:

@@ -32,6 +32,19 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def _own_place() -> Path:
+    """Return a data directory that no other has, whose sandbox takes a port that no other takes.
+
+    Two that start at the same moment would both find the usual port free.
+    """
+    place = Path(tempfile.mkdtemp(prefix="rzapp", dir="/tmp")) / "data"
+    place.parent.chmod(0o711)
+    place.mkdir()
+    (place / layout.MARKER).write_text(layout.MARKER_TEXT)
+    (place / "sandbox.port").write_text(f"{free_port()}\n")
+    return place
+
+
 @dataclass
 class Appliance:
     """`data` is its directory; `output` grows with what it prints."""
@@ -55,9 +68,7 @@ class Appliance:
     @classmethod
     def launch(cls, data: Path | None = None, *arguments: str) -> "Appliance":
         """Start one and do not wait."""
-        place = data or Path(tempfile.mkdtemp(prefix="rzapp", dir="/tmp")) / "data"
-        if data is None:
-            place.parent.chmod(0o711)
+        place = data or _own_place()
         port = [] if "--port" in arguments else ["--port", str(free_port())]
         demo = [] if "--demo" in arguments else ["--no-demo"]
         told = [argument for argument in arguments if argument != "--demo"]

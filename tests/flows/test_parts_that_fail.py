@@ -9,7 +9,7 @@ import pytest
 
 from tests.flows.test_crashes import Load, wait_for_new
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(180)]
 
 HUB_STALL_MAX_S = 0.025  # the gate: nothing may hold the event loop for longer
 
