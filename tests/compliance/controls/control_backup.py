@@ -47,7 +47,7 @@ def test_every_change_is_kept(host):
     assert mode in {"on", "always"}, f"archive_mode is {mode}"
     assert standby == "t" or failing == "f", "the last change could not be archived"
     command = told(host, "runuser -u postgres -- psql -XAtq --command 'SHOW archive_command'")
-    keeps = ("pgbackrest", "/usr/local/sbin/rizzpay-archive")
+    keeps = ("pgbackrest", "/usr/local/sbin/rizzpay-pgbackrest")
     assert command.startswith(keeps), f"archive_command is {command.strip()}"
 
 
