@@ -39,7 +39,9 @@ TIER = click.option(
     help="standard 100 a minute, premium 500, enterprise as given.",
 )
 PER_MINUTE = click.option(
-    "--requests-per-minute", type=click.IntRange(1, 10_000_000), help="For tier enterprise."
+    "--requests-per-minute",
+    type=click.IntRange(1, 10_000_000),
+    help="For tier enterprise.",
 )
 
 

@@ -5,6 +5,7 @@ import ipaddress
 from dataclasses import dataclass
 from datetime import datetime
 
+from rizzpay.core.errors import Refused
 from rizzpay.core.secret import Secret
 from rizzpay.core.tenant import Tenant
 
@@ -72,7 +73,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class NewMerchant:
-    """A merchant to be set up; `requests_per_minute` is needed for the tier enterprise only."""
+    """A merchant to be set up; `requests_per_minute` is for the tier enterprise, which needs it."""
 
     name: str
     mcc: str
@@ -128,9 +129,18 @@ class StoredKey:
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
-def requests_per_minute(tier: str, wanted: int | None) -> int | None:
-    """Return the limit of a tier; None when an enterprise has none of its own."""
-    return TIERS.get(tier, wanted)
+def requests_per_minute(tier: str, wanted: int | None) -> int:
+    """Return the limit of a tier: an enterprise has its own. Raises Refused(invalid_request)."""
+    if tier not in TIERS:
+        if wanted is None:
+            raise Refused("invalid_request", f"Tier {tier} needs requests_per_minute.")
+        return wanted
+    if wanted is not None:
+        text = (
+            "requests_per_minute is for tier enterprise: choose that tier, or leave it out for the"
+        )
+        raise Refused("invalid_request", f"{text} {TIERS[tier]} of tier {tier}.")
+    return TIERS[tier]
 
 
 @functools.lru_cache(maxsize=4096)  # clients come again

@@ -200,8 +200,6 @@ class Merchants:
     def create(self, new: NewMerchant, actor: str, now: datetime) -> Merchant:
         """Set a merchant up; needs the worker's role. Raises Refused(invalid_request)."""
         limit = requests_per_minute(new.tier, new.requests_per_minute)
-        if limit is None:
-            raise Refused("invalid_request", "An enterprise merchant needs requests_per_minute.")
         merchant = Merchant(
             id=ids.new_id("merchant", now),
             name=new.name,
@@ -246,8 +244,6 @@ class Merchants:
     ) -> Merchant:
         """Change the tier; needs the worker's role. Raises Refused(not_found, invalid_request)."""
         limit = requests_per_minute(tier, per_minute)
-        if limit is None:
-            raise Refused("invalid_request", "An enterprise merchant needs requests_per_minute.")
         with self._database.transaction() as conn:
             before = _existing(store.lock_merchant(conn, merchant_id))
             after = replace(before, tier=tier, requests_per_minute=limit)

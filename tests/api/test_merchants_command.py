@@ -58,6 +58,13 @@ def test_a_merchant_is_created_shown_and_listed(rizzpay, shop):
     assert "5942" in rizzpay("merchants", "show", shop["id"])
 
 
+def test_a_limit_that_the_tier_does_not_have_is_refused(rizzpay):
+    new = ("--name", "Asha's Wishes", "--mcc", "5942", "--requests-per-minute", "9000")
+    said = rizzpay("merchants", "create", *new, status=1)
+    assert "requests_per_minute is for tier enterprise" in said
+    assert "Asha's Wishes" not in rizzpay("merchants", "list")
+
+
 def test_a_key_made_by_the_operator_works_and_its_secret_is_printed_once(
     rizzpay, shop, application
 ):
@@ -97,7 +104,10 @@ def test_status_and_tier_are_changed_and_stand_in_the_trail(rizzpay, shop, opera
     own = ("--tier", "enterprise", "--requests-per-minute", "9000")
     assert asked(rizzpay, "tier", shop["id"], *own)["requests_per_minute"] == 9000
     said = rizzpay("merchants", "tier", shop["id"], "--tier", "enterprise", status=1)
-    assert "requests_per_minute" in said
+    assert "enterprise needs requests_per_minute" in said
+    own = ("--tier", "premium", "--requests-per-minute", "9000")
+    said = rizzpay("merchants", "tier", shop["id"], *own, status=1)
+    assert "choose that tier, or leave it out for the 500 of tier premium" in said
     with operator._database.transaction() as conn:
         rows = conn.execute(
             "SELECT action, actor FROM rizzpay.audit_log WHERE object_id = %s ORDER BY id",
