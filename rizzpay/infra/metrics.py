@@ -7,7 +7,6 @@ a tally (tallies.py), which `publish` carries over about once a second. No label
 payment or a client's text. The figures that need the database are set by the worker.
 """
 
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -23,9 +22,9 @@ from prometheus_client import (
     generate_latest,
     values,
 )
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 
-from rizzpay.infra import tallies
+from rizzpay.infra import metric_files, tallies
 from rizzpay.infra.database import PoolStats
 from rizzpay.infra.jobs import Backlog
 from rizzpay.infra.tallies import publish as publish  # noqa: PLC0414 - others take it from here
@@ -183,12 +182,11 @@ def directory_of(run_dir: Path) -> Path:
 def render(directory: Path) -> bytes:
     """Return all figures of all processes that share `directory`, as text; a second old at most.
 
-    A thread reads the files, while the event loop goes on: every process that ever ran left some.
+    A thread reads the files, while the event loop goes on.
     """
     publish()
     if values.ValueClass is SINGLE:
         return generate_latest(REGISTRY)
-    _bury_the_dead(directory)
     merged: bytes = gevent.get_hub().threadpool.apply(_merge, (directory,))
     return merged
 
@@ -197,16 +195,5 @@ def _merge(directory: Path) -> bytes:
     """Add up what all processes wrote; uses nothing that a greenlet could hold."""
     registry = CollectorRegistry()
     MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
-
-
-def _bury_the_dead(directory: Path) -> None:
-    """Drop the live gauges of processes that are gone; their counters stay."""
-    for path in directory.glob("gauge_live*_*.db"):
-        pid = int(path.stem.rsplit("_", 1)[1])
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
-        except PermissionError:
-            continue
+    with metric_files.readable(directory):
+        return generate_latest(registry)

@@ -33,7 +33,10 @@ TRESPASSES = {
     "redis has its room: the cache": ("infra/jobs.py", "redis"),
     "urllib3 has its room: the HTTP client": ("webhooks/__init__.py", "urllib3"),
     "structlog has its room: the log": ("infra/jobs.py", "structlog"),
-    "prometheus_client has its room: metrics and tallies": ("api/__init__.py", "prometheus_client"),
+    "prometheus_client has its room: metrics, their files and tallies": (
+        "api/__init__.py",
+        "prometheus_client",
+    ),
     "cryptography has its rooms: infra, and who verifies the trail": (
         "webhooks/__init__.py",
         "cryptography",
