@@ -23,11 +23,10 @@ from rizzpay.config import DatabaseSettings
 from rizzpay.core import clock
 from rizzpay.infra import data_keys, migrations
 from rizzpay.infra.database import Database, Role
-from tests.appliance.running import Appliance
+from tests.appliance.running import IMPATIENT, Appliance
 from tests.hsm.running import Hsmd
 from tests.side_by_side import SideBySide
 
-IMPATIENT = ("--answer-timeout-s", "2")
 PROGRAMS = os.environ.get("RIZZPAY_TEST_POSTGRES")
 SIZING = embedded_postgres.Sizing(
     memory_bytes=2 * 1024**3,

@@ -23,6 +23,7 @@ from rizzpay.infra.hsm.client import HsmClient
 READY_S = 120.0
 STOP_S = 60.0
 COMMAND_S = 60.0
+IMPATIENT = ("--answer-timeout-s", "3")  # the sandbox's slow answers take two seconds
 
 
 def free_port() -> int:

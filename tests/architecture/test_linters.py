@@ -25,6 +25,8 @@ BUILT = '''"""A query made of what came in."""
 
 import psycopg
 
+pytestmark = pytest.mark.slow
+
 
 def find(conn: psycopg.Connection, name: str) -> None:
     """Look for a name."""

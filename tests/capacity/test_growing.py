@@ -18,6 +18,8 @@ from rizzpay.core import clock
 from rizzpay.infra.database import Database, Role, conninfo
 from rizzpay.ledger import service as ledger
 
+pytestmark = pytest.mark.slow
+
 SMALL = Plan(payments=3000, merchants=7, days=100)
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 GAPS = """

@@ -10,6 +10,8 @@ from capacity.load.mixes import Create, Wording
 from capacity.load.running import connections_for
 from tests.capacity.tls_server import TlsServer
 
+pytestmark = pytest.mark.alone  # counts what is done in tenths of a second
+
 SHOPS = [Shop("mer_1", "key_1", "made-for-this-test"), Shop("mer_2", "key_2", "made-too")]
 
 
@@ -37,7 +39,6 @@ def test_a_closed_loop_counts_every_answer_and_remembers_every_id(server):
     assert {merchant for merchant, _, _ in mix.acknowledged.payments} == {0, 1}
 
 
-@pytest.mark.alone
 def test_an_open_loop_offers_its_rate(server):
     engine, _ = engine_for(server)
     seen = engine.open(1.0, 400)
@@ -46,7 +47,6 @@ def test_an_open_loop_offers_its_rate(server):
     assert 300 < seen.offered < 500  # five standard deviations of Poisson's law
 
 
-@pytest.mark.alone
 def test_a_stall_of_the_server_stands_in_the_percentiles_of_the_open_loop(server):
     server.stall_from_s, server.stall_for_s = 0.5, 1.0
     engine, _ = engine_for(server, connections=4)
@@ -61,7 +61,6 @@ def test_a_stall_of_the_server_stands_in_the_percentiles_of_the_open_loop(server
     assert waited > 0.25 * seen.offered
 
 
-@pytest.mark.alone
 def test_a_closed_loop_would_have_hidden_the_stall(server):
     server.stall_from_s, server.stall_for_s = 0.3, 0.6
     engine, _ = engine_for(server, connections=4)
@@ -72,7 +71,6 @@ def test_a_closed_loop_would_have_hidden_the_stall(server):
     assert waited <= 8  # one a connection, perhaps two on a busy machine, among hundreds
 
 
-@pytest.mark.alone
 def test_what_is_never_answered_is_counted_and_stands_in_the_percentiles(server):
     server.stall_from_s, server.stall_for_s = 0.2, 60.0
     engine, _ = engine_for(server, connections=4)

@@ -48,6 +48,7 @@ def superuser(appliance):
         conn.rollback()
 
 
+@pytest.mark.alone  # a generator that is late itself says nothing
 def test_a_run_of_every_mix_is_proved(session):
     for mix in ("create", "read", "refund"):
         found = running.run(session, Wish(mix=mix, rate=20.0, connections=8, seconds=1.0))
@@ -58,6 +59,7 @@ def test_a_run_of_every_mix_is_proved(session):
     assert found.proof.refunds == found.proof.acknowledged
 
 
+@pytest.mark.alone  # a generator that is late itself says nothing
 def test_the_figures_of_a_run_name_components_and_durable_settings(session):
     found = running.run(session, Wish(connections=2, seconds=1.0, merchants=2))
     assert found.durable["fsync"] == "on"

@@ -298,7 +298,7 @@ def test_haproxy_runs_with_the_rendered_section_as_planned(tmp_path, directory_o
     finally:
         process.terminate()
         process.wait(10)
-    about = [finding for finding in found.findings if finding.setting.startswith("haproxy")]
+    about = [finding for finding in found.findings if finding.setting.startswith("haproxy ")]
     assert [finding.setting for finding in about] == (
         [] if len(here) == 2 else ["haproxy nbthread"]
     )

@@ -11,6 +11,8 @@ from rizzpay.core.errors import Misconfigured
 from tests.compliance.samples import HERE, Place
 from tests.compliance.seeds import SEEDS, UNSEEDED
 
+pytestmark = pytest.mark.slow
+
 CATALOGUE = reading.catalogue(HERE / "catalogue")
 
 

@@ -19,7 +19,7 @@ from rizzpay.core import clock
 from rizzpay.gateways.upi_links import reference_of
 from rizzpay.infra.database import Database, Role
 from rizzpay.ledger import service as ledger
-from tests.appliance.running import Appliance
+from tests.appliance.running import IMPATIENT, Appliance
 from tests.flows.merchant import Merchant, together
 from tests.flows.test_crashes import kill, wait_for_new
 from tests.flows.test_life_of_a_payment import events_of
@@ -27,7 +27,6 @@ from tests.flows.test_what_the_worker_does import bring_forward
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
-ANSWER_TIMEOUT_S = 2.0
 CLIENTS = 50
 LOAD_S = 5.0
 HALF_DONE = """
@@ -52,9 +51,7 @@ HAVING count(*) <> max(sequence) OR min(sequence) <> 1
 @pytest.fixture(scope="module")
 def appliance():
     """One that makes links itself, beside the one that the other flows share."""
-    running = Appliance.start(
-        None, "--upi-links", "own", "--answer-timeout-s", str(ANSWER_TIMEOUT_S)
-    )
+    running = Appliance.start(None, "--upi-links", "own", *IMPATIENT)
     yield running
     running.stop()
     running.remove()
@@ -204,10 +201,11 @@ def test_a_payment_does_not_expire_while_the_acquirer_cannot_close_its_link(
 ):
     payment = ask(merchant).json()
     sandbox = appliance.pids()["sandbox"]
+    answer_timeout_s = appliance.settings.gateways["sandbox"].answer_timeout_s
     os.kill(sandbox, signal.SIGSTOP)
     try:
         bring_forward(database, "payment.expire", payment["id"])
-        time.sleep(ANSWER_TIMEOUT_S + 2)  # longer than the enquiry waits for its answer
+        time.sleep(answer_timeout_s + 2)  # longer than the enquiry waits for its answer
         shown = merchant.get(f"/v1/payments/{payment['id']}").json()
         assert shown["status"] == "requires_action"
     finally:

@@ -10,6 +10,8 @@ import pytest
 from rizzpay.infra.hsm.inventory import Purpose
 from tests.hsm.operating import days_pass, done, findings, under, unwrapped
 
+pytestmark = pytest.mark.slow
+
 # ------------------------------------------------------------------------------ init, list
 
 

@@ -20,6 +20,8 @@ from tests.architecture import queries
 from tests.architecture.queries import Query
 from tests.store.plans import MODES, look
 
+pytestmark = pytest.mark.slow
+
 PAYMENTS = 60_000
 HOT = filling.grown_merchants(1)[0]
 PAGES_MAX = 2500  # an update of 64 payments touches 25 pages each: heap and six indexes, and back
