@@ -32,11 +32,13 @@ from rizzpay.infra.pipeline import Draft
 from rizzpay.ledger import service as ledger
 from rizzpay.payments import resolving
 from rizzpay.payments.assembly import assemble
+from rizzpay.payments.expiry import Sweep
 from rizzpay.payments.resolving import Resolver, UnknownObject
 from rizzpay.webhooks import inbound
 from rizzpay.webhooks.service import Webhooks
 
 PROVE_EVERY_S = 300.0
+EXPIRE_EVERY_S = 1.0
 PROVE_SHARE = 100  # a proof of a minute is made every hundred minutes
 
 
@@ -154,6 +156,7 @@ class Worker:
             {kind: partial(handle, parts) for kind, handle in HANDLERS.items()},
             {kind: partial(handle, parts) for kind, handle in BATCH_HANDLERS.items()},
         )
+        self._sweep = Sweep(parts.database)
         self._unsigned = 0  # rows that this process sealed since the last checkpoint
         self._prove_at_s = 0.0
 
@@ -176,6 +179,7 @@ class Worker:
         return [
             (settings.audit.seal_every_s, self._seal),
             (settings.audit.checkpoint_every_s, self._checkpoint),
+            (EXPIRE_EVERY_S, self._expire),
             (1.0, metrics.publish),
             (10.0, self._measure),
             (envelope.FRESH_S, self.parts.envelope.reload),
@@ -199,9 +203,8 @@ class Worker:
                 )
             gevent.sleep(every_s)
 
-    def _show_life(self) -> None:
-        """Feed the service manager's watchdog: the event loop turns."""
-        service_manager.tell("WATCHDOG=1")
+    def _expire(self) -> None:
+        self._sweep.queue_expired()
 
     def _seal(self) -> None:
         """Seal what has settled; sign sooner than planned when much was sealed."""

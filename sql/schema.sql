@@ -171,20 +171,14 @@ CREATE FUNCTION rizzpay.check_resolutions() RETURNS trigger
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     AS $$
-    DECLARE
-        wrong text;
     BEGIN
-        SELECT f.id INTO wrong
-        FROM fresh f
-        WHERE f.pending_id IS NOT NULL
-          AND (SELECT p.phase = 'pending' AND p.merchant_id = f.merchant_id
-                      AND p.livemode = f.livemode AND p.currency = f.currency
-                      AND p.debit = f.debit AND p.credit = f.credit
-                      AND (f.amount = p.amount OR (f.phase = 'post' AND f.amount < p.amount))
-               FROM rizzpay.ledger_transfers p WHERE p.id = f.pending_id) IS NOT TRUE
-        LIMIT 1;
-        IF wrong IS NOT NULL THEN
-            RAISE EXCEPTION 'transfer %: does not fit what it resolves', wrong
+        IF (SELECT p.phase = 'pending' AND p.merchant_id = NEW.merchant_id
+                   AND p.livemode = NEW.livemode AND p.currency = NEW.currency
+                   AND p.debit = NEW.debit AND p.credit = NEW.credit
+                   AND (NEW.amount = p.amount OR (NEW.phase = 'post' AND NEW.amount < p.amount))
+            FROM rizzpay.ledger_transfers p WHERE p.id = NEW.pending_id) IS NOT TRUE
+        THEN
+            RAISE EXCEPTION 'transfer %: does not fit what it resolves', NEW.id
                 USING ERRCODE = 'check_violation';
         END IF;
         RETURN NULL;
@@ -956,6 +950,8 @@ CREATE UNIQUE INDEX payments_rrn ON rizzpay.payments USING btree (gateway, rrn) 
 
 CREATE INDEX payments_unknown ON rizzpay.payments USING btree (id) WHERE (status = 'unknown'::text);
 
+CREATE INDEX payments_waiting ON rizzpay.payments USING btree (expires_at) WHERE (status = 'requires_action'::text);
+
 CREATE INDEX refunds_list ON rizzpay.refunds USING btree (merchant_id, livemode, created_at DESC, id DESC);
 
 CREATE INDEX refunds_payment ON rizzpay.refunds USING btree (payment_id);
@@ -1004,7 +1000,7 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON rizzpay.ledger
 
 CREATE TRIGGER legal_transition BEFORE UPDATE OF status ON rizzpay.payments FOR EACH ROW WHEN (((old.status <> new.status) AND (((old.status || '>'::text) || new.status) <> ALL ('{authorized>cancelled,authorized>captured,authorized>expired,authorized>partially_captured,authorized>unknown,cancelled>authorized,cancelled>captured,cancelled>conflicted,created>cancelled,created>expired,created>processing,expired>authorized,expired>captured,expired>conflicted,failed>authorized,failed>captured,failed>conflicted,partially_captured>captured,partially_captured>unknown,processing>authorized,processing>captured,processing>conflicted,processing>failed,processing>requires_action,processing>unknown,requires_action>authorized,requires_action>cancelled,requires_action>captured,requires_action>conflicted,requires_action>expired,requires_action>failed,requires_action>processing,requires_action>unknown,unknown>authorized,unknown>cancelled,unknown>captured,unknown>conflicted,unknown>failed,unknown>partially_captured,unknown>requires_action}'::text[])))) EXECUTE FUNCTION rizzpay.check_payment_transition();
 
-CREATE TRIGGER resolves_pending AFTER INSERT ON rizzpay.ledger_transfers REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION rizzpay.check_resolutions();
+CREATE TRIGGER resolves_pending AFTER INSERT ON rizzpay.ledger_transfers FOR EACH ROW WHEN ((new.pending_id IS NOT NULL)) EXECUTE FUNCTION rizzpay.check_resolutions();
 
 ALTER TABLE ONLY rizzpay.api_keys
     ADD CONSTRAINT api_keys_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES rizzpay.merchants(id);

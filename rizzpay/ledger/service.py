@@ -24,8 +24,9 @@ def record(conn: Connection, transfers: Sequence[Transfer]) -> None:
     """Write transfers of any number of merchants of one mode and add them to their accounts.
 
     All or nothing: raises LedgerRefused for the first transfer that breaks a rule, and then the
-    caller must roll back. A pending transfer and its resolution may come in one batch. Another
-    transaction that resolves the same pending transfer is waited for; the first commit wins.
+    caller must roll back. An id that is taken is a bug, which the database refuses. A pending
+    transfer and its resolution may come in one batch. Another transaction that resolves the same
+    pending transfer is waited for; the first commit wins.
     """
     if not transfers:
         return

@@ -6,7 +6,7 @@ accounts in order. Nothing locks an account before its own batch has made the ac
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, LiteralString
 
 from rizzpay.core.tenant import Tenant
 from rizzpay.infra.arrays import bigint, boolean, text, timestamptz
@@ -39,9 +39,8 @@ ORDER BY merchant_id, livemode, currency, name
 ON CONFLICT (merchant_id, livemode, currency, name) DO NOTHING
 """
 
-# Two batches that resolve the same pending transfers meet on the index of pending_id, hence the
-# order. The loser waits here, inserts nothing for that row, and the service says why.
-INSERT_TRANSFERS = """
+# Where nothing is resolved only an id can be taken already, which is a bug: the database refuses.
+INSERT_TRANSFERS: LiteralString = """
 INSERT INTO rizzpay.ledger_transfers (id, merchant_id, livemode, currency, debit, credit, amount,
                                       phase, pending_id, code, payment_id, refund_id, created_at)
 SELECT id, merchant_id, livemode, currency, debit, credit, amount,
@@ -53,9 +52,11 @@ FROM unnest(%(ids)b::text[], %(merchant_ids)b::text[], %(livemodes)b::boolean[],
      AS fresh (id, merchant_id, livemode, currency, debit, credit, amount,
                phase, pending_id, code, payment_id, refund_id, created_at)
 ORDER BY pending_id NULLS FIRST, id
-ON CONFLICT DO NOTHING
-RETURNING id
 """
+
+# Two batches that resolve the same pending transfers meet on the index of pending_id, hence the
+# order. The loser waits here, inserts nothing for that row, and the service says why.
+INSERT_RESOLUTIONS: LiteralString = INSERT_TRANSFERS + "ON CONFLICT DO NOTHING RETURNING id"
 
 ADD_SUMS = """
 WITH locked AS MATERIALIZED (
@@ -149,28 +150,28 @@ def make_accounts(conn: Connection, keys: Iterable[AccountKey]) -> None:
 
 
 def insert_transfers(conn: Connection, transfers: Sequence[Transfer]) -> Sent:
-    """Insert; the rows are the ids that went in.
+    """Insert; when one of them resolves a transfer, the rows are the ids that went in.
 
-    The others exist, or resolve a transfer that is resolved.
+    The others of those exist, or resolve a transfer that is resolved.
     """
-    return conn.send(
-        INSERT_TRANSFERS,
-        {
-            "ids": text([one.id for one in transfers]),
-            "merchant_ids": text([one.tenant.merchant_id for one in transfers]),
-            "livemodes": boolean([one.tenant.livemode for one in transfers]),
-            "currencies": text([one.currency for one in transfers]),
-            "debits": text([one.debit for one in transfers]),
-            "credits": text([one.credit for one in transfers]),
-            "amounts": bigint([one.amount for one in transfers]),
-            "phases": text([one.phase.value for one in transfers]),
-            "pending_ids": text([one.pending_id for one in transfers]),
-            "codes": text([one.code for one in transfers]),
-            "payment_ids": text([one.payment_id for one in transfers]),
-            "refund_ids": text([one.refund_id for one in transfers]),
-            "created_ats": timestamptz([one.created_at for one in transfers]),
-        },
-    )
+    values = {
+        "ids": text([one.id for one in transfers]),
+        "merchant_ids": text([one.tenant.merchant_id for one in transfers]),
+        "livemodes": boolean([one.tenant.livemode for one in transfers]),
+        "currencies": text([one.currency for one in transfers]),
+        "debits": text([one.debit for one in transfers]),
+        "credits": text([one.credit for one in transfers]),
+        "amounts": bigint([one.amount for one in transfers]),
+        "phases": text([one.phase.value for one in transfers]),
+        "pending_ids": text([one.pending_id for one in transfers]),
+        "codes": text([one.code for one in transfers]),
+        "payment_ids": text([one.payment_id for one in transfers]),
+        "refund_ids": text([one.refund_id for one in transfers]),
+        "created_ats": timestamptz([one.created_at for one in transfers]),
+    }
+    if any(one.pending_id is not None for one in transfers):
+        return conn.send(INSERT_RESOLUTIONS, values)
+    return conn.send(INSERT_TRANSFERS, values)
 
 
 def add_sums(conn: Connection, sums: Mapping[AccountKey, Sums]) -> None:

@@ -20,7 +20,6 @@ from rizzpay.ledger import model as ledger
 from rizzpay.payments.contradicting import contradicted
 from rizzpay.payments.model import (
     EXPIRE_AUTHORIZATION,
-    EXPIRE_PAYMENT,
     OPEN_ATTEMPT,
     RESOLVE_ATTEMPT,
     Case,
@@ -29,6 +28,7 @@ from rizzpay.payments.model import (
     Later,
     Said,
     Snapshot,
+    enquiry_of,
     fees,
     first_enquiry,
     moved,
@@ -58,14 +58,15 @@ def begin(beginning: Beginning, context: Context) -> Changes:
     """Write the intent: payment and attempt exist, and an enquiry is due if we crash now."""
     attempt = _first_attempt(beginning, AttemptStatus.CREATED, None, context)
     enquiry = first_enquiry(attempt.id, RESOLVE_ATTEMPT, context)
-    return _begun(beginning, beginning.payment, attempt, enquiry)
+    return _begun(beginning, beginning.payment, attempt, (enquiry,))
 
 
 def begin_waiting(beginning: Beginning, asked: ActionRequired, context: Context) -> Changes:
     """Write a payment that its customer can act on at once: the gateway need not be asked.
 
     The intent and what the customer is to do are one change and one event, and there is nothing to
-    enquire about before the customer acted or the payment expires.
+    enquire about before the customer acted or the payment expires, which the worker sees in its
+    row.
     """
     payment = moved(
         beginning.payment,
@@ -76,8 +77,7 @@ def begin_waiting(beginning: Beginning, asked: ActionRequired, context: Context)
     )
     waiting = AttemptStatus.REQUIRES_ACTION
     attempt = _first_attempt(beginning, waiting, asked.gateway_reference, context)
-    expiry = Later(EXPIRE_PAYMENT, payment.id, payment.expires_at or context.now)
-    return _begun(beginning, payment, attempt, expiry)
+    return _begun(beginning, payment, attempt, ())
 
 
 def _first_attempt(
@@ -102,14 +102,16 @@ def _first_attempt(
     )
 
 
-def _begun(beginning: Beginning, payment: Payment, attempt: Attempt, later: Later) -> Changes:
+def _begun(
+    beginning: Beginning, payment: Payment, attempt: Attempt, later: tuple[Later, ...]
+) -> Changes:
     return Changes(
         payment=payment,
         action="payment.created",
         note={"amount": payment.money.minor, "currency": payment.money.currency},
         attempts=(attempt,),
         said=(Said("payment.created"),),
-        later=(later,),
+        later=later,
         payer=beginning.payer,
     )
 
@@ -172,10 +174,7 @@ def abandon(
         note={"reason": reason},
         attempts=left,
         said=(Said(event),),
-        not_any_more=(
-            (EXPIRE_PAYMENT, payment.id),
-            *((RESOLVE_ATTEMPT, attempt.id) for attempt in left),
-        ),
+        not_any_more=tuple(gone for attempt in snapshot.attempts for gone in enquiry_of(attempt)),
     )
 
 
@@ -235,7 +234,7 @@ def _approved(
         attempts=(told,),
         said=(*later, *changes.said),
         note={**changes.note, "attempt": attempt.id, "late": late},
-        not_any_more=((RESOLVE_ATTEMPT, attempt.id), (EXPIRE_PAYMENT, payment.id)),
+        not_any_more=enquiry_of(attempt),
     )
     if forced and approved.captured:
         return auto_refund(snapshot.after(changes), changes, context)
@@ -303,7 +302,7 @@ def _declined(
         note={"attempt": attempt.id, "reason": declined.reason},
         attempts=(replace(_told(attempt, status, context), decline=view),),
         said=(Said("payment.failed"),),
-        not_any_more=((RESOLVE_ATTEMPT, attempt.id), (EXPIRE_PAYMENT, payment.id)),
+        not_any_more=enquiry_of(attempt),
     )
 
 
@@ -330,8 +329,7 @@ def _action_required(
         note={"attempt": attempt.id, "type": asked.next_action.get("type")},
         attempts=(told,),
         said=(Said("payment.requires_action"),),
-        later=(Later(EXPIRE_PAYMENT, payment.id, payment.expires_at or context.now),),
-        not_any_more=((RESOLVE_ATTEMPT, attempt.id),),
+        not_any_more=enquiry_of(attempt),
     )
 
 
@@ -352,7 +350,6 @@ def _taken_up(snapshot: Snapshot, attempt: Attempt, taken: Processing, context: 
         note={"attempt": attempt.id},
         attempts=(told,),
         later=(first_enquiry(attempt.id, RESOLVE_ATTEMPT, context),),
-        not_any_more=((EXPIRE_PAYMENT, payment.id),),
     )
 
 

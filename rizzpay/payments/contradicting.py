@@ -6,13 +6,12 @@ from rizzpay.core.money import Money
 from rizzpay.gateways.port import Approved
 from rizzpay.ledger import model as ledger
 from rizzpay.payments.model import (
-    EXPIRE_PAYMENT,
-    RESOLVE_ATTEMPT,
     Case,
     Changes,
     Context,
     Said,
     Snapshot,
+    enquiry_of,
     moved,
     transfer,
 )
@@ -51,7 +50,7 @@ def contradicted(
         if approved.captured and same_currency
         else (),
         said=(Said("payment.conflicted"),),
-        not_any_more=((RESOLVE_ATTEMPT, attempt.id), (EXPIRE_PAYMENT, payment.id)),
+        not_any_more=enquiry_of(attempt),
         cases=(Case(context.id("case", 1), payment.id, payment.id, "conflicted"),),
     )
 

@@ -222,6 +222,13 @@ def first_enquiry(attempt_id: str, kind: str, context: Context) -> Later:
     return Later(kind, attempt_id, context.now + timedelta(seconds=context.clocks.first_enquiry_s))
 
 
+def enquiry_of(attempt: Attempt) -> tuple[tuple[str, str], ...]:
+    """Return the job that would ask about an attempt; nobody asks while a customer may act."""
+    if attempt.status not in OPEN_ATTEMPT or attempt.status is AttemptStatus.REQUIRES_ACTION:
+        return ()
+    return ((RESOLVE_ATTEMPT, attempt.id),)
+
+
 def refuse_while_unknown(snapshot: Snapshot) -> None:
     """Raise Refused(unknown_outcome_pending) while the fate of any money of it is not known."""
     refunds = any(refund.status is RefundStatus.UNKNOWN for refund in snapshot.refunds)

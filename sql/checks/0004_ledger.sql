@@ -28,7 +28,7 @@ BEGIN
          (SELECT count(*) = 1 FROM pg_trigger
           WHERE tgrelid = 'rizzpay.ledger_transfers'::regclass AND tgname = 'resolves_pending'
             AND tgenabled = 'O' AND tgfoid = 'rizzpay.check_resolutions()'::regprocedure
-            AND tgtype = 4)), -- AFTER, INSERT; a statement
+            AND tgtype IN (4, 5))), -- AFTER, INSERT; a statement, since 0015 a row
         ('nobody at work has the right to change transfers or to remove anything',
          NOT EXISTS (
              SELECT FROM unnest(ARRAY['rizzpay_app', 'rizzpay_worker']) AS r (name)

@@ -39,7 +39,7 @@ SELECT p.id, p.status, p.next_action IS NOT NULL,
      WHERE e.object_id = p.id)
 FROM rizzpay.payments p WHERE p.reference = %s
 """
-WAITING = ("requires_action", True, 1, 1, 0, "payment.created")
+WAITING = ("requires_action", True, 1, 0, 0, "payment.created")
 CALLBACKS = "SELECT result FROM rizzpay.gateway_callbacks ORDER BY id DESC LIMIT 1"
 SUSPENSE = "SELECT count(*) FROM rizzpay.review_cases WHERE payment_id = %s AND closed_at IS NULL"
 GAPS = """

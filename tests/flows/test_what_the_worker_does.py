@@ -1,6 +1,7 @@
 """What becomes of payments when nobody is waiting: expiry, holds that run out, the human queue.
 
-Jobs are brought forward in the database, as time would do it; everything else is real.
+Jobs and expiries are brought forward in the database, as time would do it; everything else is
+real.
 """
 
 import os
@@ -9,6 +10,7 @@ import time
 
 import pytest
 
+from rizzpay.payments.model import EXPIRE_PAYMENT
 from tests.flows.test_life_of_a_payment import events_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -16,16 +18,18 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 BRING_FORWARD = """
 UPDATE rizzpay.jobs SET run_at = now() - interval '1 second' WHERE kind = %s AND key = %s
 """
+OVER_NOW = "UPDATE rizzpay.payments SET expires_at = now() WHERE id = %s AND expires_at > now()"
 ASKED = "SELECT enquiries FROM rizzpay.payment_attempts WHERE payment_id = %s"
 CASES = "SELECT reason FROM rizzpay.review_cases WHERE payment_id = %s AND closed_at IS NULL"
 
 
 def bring_forward(database, kind: str, key: str, deadline_s: float = 20.0) -> None:
-    """Let a job be due now; waits until there is one."""
+    """Let a job be due now; waits until there is one. A payment's end has none before it is due."""
     end = time.monotonic() + deadline_s
     while True:
         with database.transaction() as conn:
-            if conn.execute(BRING_FORWARD, (kind, key)).rowcount:
+            ends = kind == EXPIRE_PAYMENT and conn.execute(OVER_NOW, (key,)).rowcount
+            if ends or conn.execute(BRING_FORWARD, (kind, key)).rowcount:
                 return
         assert time.monotonic() < end, f"there is no job {kind} {key}"
         time.sleep(0.1)

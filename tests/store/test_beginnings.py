@@ -163,8 +163,9 @@ def test_one_statement_writes_what_a_statement_for_each_table_writes(writer, wor
         assert all(isinstance(one, Written) for one in results), results
         found.append(rows_of(worker, tenant))
     assert found[0] == found[1]
+    odd = {"payers": 1, "jobs": 5 if heard else 1}  # one of the four has to be asked about
     assert {table: len(rows) for table, rows in found[0].items()} == {
-        table: 1 if table == "payers" else 8 if heard and table == "jobs" else 4 for table in TABLES
+        table: odd.get(table, 4) for table in TABLES
     }
 
 

@@ -191,8 +191,12 @@ def test_a_plan_that_was_made_while_the_queue_was_empty_does_not_read_all_of_it(
     add(database, "money", range(5))
     finish(database, *lease(database, money=5))
     with psycopg.connect(conninfo(own_database, Role.OWNER), autocommit=True) as owner:
-        owner.execute("VACUUM (ANALYZE) rizzpay.jobs")
-        assert owner.execute("SELECT pg_relation_size('rizzpay.jobs')").fetchone() == (0,)
+        for _ in range(10):  # autovacuum may be at it, which keeps the file's end
+            owner.execute("VACUUM (ANALYZE) rizzpay.jobs")
+            size = owner.execute("SELECT pg_relation_size('rizzpay.jobs')").fetchone()
+            if size == (0,):
+                break
+        assert size == (0,)
     assert seq_scans_of_a_round() == 0
     add(database, "money", range(5))
     assert seq_scans_of_a_round() == 0

@@ -106,7 +106,8 @@ def test_a_transfer_that_exists_is_not_recorded_again(app):
     tenant = new_tenant()
     one = transfer(tenant)
     record(app, one)
-    assert refusal(app, one) is Reason.EXISTS
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        record(app, one)
     assert sums_of(app, tenant)[("INR", GATEWAY)] == (100, 0, 0, 0)
 
 

@@ -170,6 +170,12 @@ BREAKS = [
         "CREATE INDEX waiting ON rizzpay.gateway_callbacks (id) WHERE applied_at IS NULL",
         "what marking changes",
     ),
+    ("0015_less_a_payment", "DROP INDEX rizzpay.payments_waiting", "by when they expire"),
+    (
+        "0015_less_a_payment",
+        "ALTER TABLE rizzpay.ledger_transfers DISABLE TRIGGER resolves_pending",
+        "one by one",
+    ),
 ]
 
 

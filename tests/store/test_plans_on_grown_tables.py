@@ -208,6 +208,10 @@ def cases(query, values):
         "webhooks.inbound.store.MARK": [{"ids": list(range(1000, 1064))}],
         "infra.jobs.FINISH": [{"ids": extra["jobs"]}],
         "infra.jobs.RETRY": [{"ids": extra["jobs"]}],
+        "payments.expiry.store.QUEUE": [
+            {"kind": "payment.expire", "since": since, "now": values["now"], "most": 500}
+            for since in ("2000-01-01", values["now"])
+        ],
         "infra.jobs.CANCEL": [{"kinds": ["payment.expire"] * 64, "keys": values["ids"]}],
         "payments.store.GET_REFUND": [{"id": extra["refunds"][0]}],
         "webhooks.store.GET_EVENT": [{"id": values["event_ids"][0]}],

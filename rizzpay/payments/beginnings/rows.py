@@ -28,7 +28,7 @@ from rizzpay.infra.records import (
     timestamptz,
     word,
 )
-from rizzpay.payments.model import Changes
+from rizzpay.payments.model import Changes, Later
 from rizzpay.payments.types import AttemptKind
 from rizzpay.webhooks.model import NewEvent
 
@@ -41,6 +41,7 @@ ENTRY = (TEXT, TEXT, JSONB)
 EVENT = (TEXT, TEXT, INTEGER, JSON)
 JOB = (TEXT, TEXT, TIMESTAMPTZ)
 NO_METADATA = b"{}"
+NO_JOB = (word(None), text(None), timestamptz(None))
 FORM = Form(PAYMENT + ATTEMPT + CLAIM + ENTRY + EVENT + JOB)
 
 _json = msgspec.json.Encoder().encode
@@ -63,7 +64,8 @@ def is_plain(changes: Changes, claim: Claim, request_id: str | None) -> bool:
         return False
     payment, attempt = changes.payment, changes.attempts[0]
     return (
-        len(changes.said) == len(changes.later) == 1
+        len(changes.said) == 1
+        and len(changes.later) <= 1
         and changes.said[0].refund_id is None
         and not (changes.transfers or changes.refunds or changes.cases or changes.not_any_more)
         and (claim.object_id, claim.request_id) == (payment.id, request_id)
@@ -93,10 +95,10 @@ def packed(row_type: int, envelope: Envelope, begun: Sequence[Begun]) -> RecordA
 def _row(one: Begun, body: bytes | None, behind: int) -> bytes:
     """Pack one: `body` is its sealed answer, `behind` how many events of its merchant follow."""
     changes, claim, event, answer = one.changes, one.claim, one.event, one.answer
-    it, attempt, later = changes.payment, changes.attempts[0], changes.later[0]
+    it, attempt, later = changes.payment, changes.attempts[0], changes.later
     detail = {**changes.note, "status": it.status.value}
     check_detail(detail)
-    updated_at, expires_at = timestamptz(it.updated_at), timestamptz(it.expires_at)
+    updated_at = timestamptz(it.updated_at)
     return FORM.pack(
         (
             text(it.id),
@@ -118,7 +120,7 @@ def _row(one: Begun, body: bytes | None, behind: int) -> bytes:
             integer(it.fee_basis_points),
             integer(it.gst_basis_points),
             word(it.late_authorization),
-            expires_at,
+            timestamptz(it.expires_at),
             integer(it.version),
             timestamptz(it.created_at),
             updated_at,
@@ -137,8 +139,10 @@ def _row(one: Begun, body: bytes | None, behind: int) -> bytes:
             word(event.type),
             integer(behind),
             binary(event.json()),
-            word(later.kind),
-            text(later.key),
-            expires_at if later.run_at is it.expires_at else timestamptz(later.run_at),
+            *(_job(later[0]) if later else NO_JOB),
         )
     )
+
+
+def _job(later: Later) -> tuple[bytes, bytes, bytes]:
+    return word(later.kind), text(later.key), timestamptz(later.run_at)

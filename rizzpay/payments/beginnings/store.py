@@ -55,6 +55,7 @@ WITH begun AS MATERIALIZED (
 ), queued AS (
     INSERT INTO rizzpay.jobs (kind, key, merchant_id, livemode, run_at)
     SELECT job_kind, job_key, merchant_id, livemode, run_at FROM begun
+    WHERE job_kind IS NOT NULL
     UNION ALL
     SELECT 'webhook.fan_out', event_id, merchant_id, livemode, updated_at FROM begun
     WHERE EXISTS (SELECT FROM rizzpay.webhook_endpoints AS endpoint
