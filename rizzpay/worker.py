@@ -27,7 +27,7 @@ from rizzpay.infra.database import Database, Role
 from rizzpay.infra.hsm.client import HsmClient
 from rizzpay.infra.http_client import HttpClient
 from rizzpay.infra.job_loop import CONCURRENCY, JobLoop
-from rizzpay.infra.jobs import Job, Settled, Verdict
+from rizzpay.infra.jobs import Done, Job, Verdict
 from rizzpay.infra.pipeline import Draft
 from rizzpay.ledger import service as ledger
 from rizzpay.payments import resolving
@@ -39,6 +39,7 @@ from rizzpay.webhooks.service import Webhooks
 
 PROVE_EVERY_S = 300.0
 EXPIRE_EVERY_S = 1.0
+CALLBACKS_AT_ONCE = 256
 PROVE_SHARE = 100  # a proof of a minute is made every hundred minutes
 
 
@@ -81,38 +82,55 @@ class _Over:
     why: str | None
 
 
-def apply_callbacks(parts: Parts, leased: list[Job]) -> list[Settled | Exception]:
-    """Read stored callbacks again with their gateways' keys, apply them and finish their jobs.
+def apply_callbacks(parts: Parts, leased: list[Job]) -> list[Done | Exception]:
+    """Read stored callbacks again with their gateways' keys, and apply them.
 
-    What is applied is finished in the transaction that applies it, and the rest in one of its own.
+    Each is noted in the transaction that applies it, so that a job which is done again does
+    nothing twice. What one of a set's callbacks meets is the matter of a job of its own.
     """
+    wanted = {job.id: inbound.numbers(job) for job in leased}
+    ordered = sorted({number for numbers in wanted.values() for number in numbers})
+    failed: dict[int, Exception] = {}
+    for start in range(0, len(ordered), CALLBACKS_AT_ONCE):
+        failed |= _apply(parts, ordered[start : start + CALLBACKS_AT_ONCE])
+    alone = [
+        number
+        for job in leased
+        if job.kind == inbound.APPLY_SET
+        for number in wanted[job.id]
+        if number in failed
+    ]
+    if alone:
+        with parts.database.transaction() as conn:
+            jobs.enqueue(conn, inbound.apart(alone, clock.now()))
+    return [
+        failed.get(int(job.key), Done()) if job.kind == inbound.APPLY_ONE else Done()
+        for job in leased
+    ]
+
+
+def _apply(parts: Parts, numbers: Sequence[int]) -> dict[int, Exception]:
+    """Apply some callbacks, by number; returns what those met that were not applied."""
     draft = Draft()
-    asked = inbound.load_all(draft, parts.envelope, [int(job.key) for job in leased])
+    asked = inbound.load_all(draft, parts.envelope, numbers)
     parts.database.run(draft)
     kept = asked()
-    over: list[tuple[Job, _Over]] = []
-    readable: list[tuple[Job, Callback]] = []
-    results: dict[int, Settled | Exception] = {}
-    for job in leased:
-        match _read(parts, kept.get(int(job.key))):
-            case Callback() as callback:
-                readable.append((job, callback))
-            case _Over() as found:
-                over.append((job, found))
-            case error:
-                results[job.id] = error
+    read = {number: _read(parts, kept.get(number)) for number in numbers}
+    readable = [(number, it) for number, it in read.items() if isinstance(it, Callback)]
     applied = parts.resolver.apply_callbacks(readable)
-    for (job, _), result in zip(readable, applied, strict=True):
-        if isinstance(result, UnknownObject):
-            over.append((job, _Over("unknown_object")))
-        else:
-            results[job.id] = result
-    if over:
+    met = read | dict(zip((number for number, _ in readable), applied, strict=True))
+    if over := {number: why for number, it in met.items() if (why := _why_over(it)) is not None}:
         draft = Draft()
-        told = {int(job.key): found.why for job, found in over if found.why is not None}
-        inbound.settle(draft, [job for job, _ in over], told, clock.now())
+        inbound.note(draft, over, clock.now())
         parts.database.run(draft)
-    return [results.get(job.id, Settled()) for job in leased]
+    return {number: it for number, it in met.items() if isinstance(it, Exception)}
+
+
+def _why_over(met: object) -> str | None:
+    """Return what is to be noted of a callback that says nothing to us."""
+    if isinstance(met, UnknownObject):
+        return "unknown_object"
+    return met.why if isinstance(met, _Over) else None
 
 
 def _read(
@@ -139,8 +157,9 @@ HANDLERS: dict[str, Callable[[Parts, Job], Verdict]] = {
     "authorization.expire": lambda parts, job: parts.resolver.expire_authorization(job),
     "webhook.deliver": lambda parts, job: parts.webhooks.deliver(job, clock.now()),
 }
-BATCH_HANDLERS: dict[str, Callable[[Parts, list[Job]], Sequence[Verdict | Settled | Exception]]] = {
-    "callback.apply": apply_callbacks,
+BATCH_HANDLERS: dict[str, Callable[[Parts, list[Job]], Sequence[Verdict | Exception]]] = {
+    inbound.APPLY_ONE: apply_callbacks,
+    inbound.APPLY_SET: apply_callbacks,
     "webhook.fan_out": lambda parts, leased: parts.webhooks.fan_out_all(leased, clock.now()),
 }
 

@@ -22,7 +22,7 @@ from rizzpay.core.errors import RizzPayError
 from rizzpay.infra import jobs, log, metrics
 from rizzpay.infra.database import Database, Severed
 from rizzpay.infra.group_commit import GroupCommit, apart
-from rizzpay.infra.jobs import Again, Done, Job, Settled, Verdict
+from rizzpay.infra.jobs import Again, Done, Job, Verdict
 from rizzpay.infra.pipeline import Draft
 
 CONCURRENCY = 32  # jobs at once that have a handler of their own
@@ -39,7 +39,7 @@ BACKOFF_MAX_S = 3600
 STOP_PATIENCE_S = 15.0
 
 Handle = Callable[[Job], Verdict]
-HandleSet = Callable[[list[Job]], Sequence[Verdict | Settled | Exception]]
+HandleSet = Callable[[list[Job]], Sequence[Verdict | Exception]]
 
 
 class JobLoop:
@@ -143,13 +143,12 @@ class JobLoop:
 
     def _run_set(self, kind: str, leased: list[Job]) -> None:
         handle: HandleSet = self._batch_handlers[kind]
-        results: Sequence[Verdict | Settled | Exception] = apart(handle, leased)
+        results: Sequence[Verdict | Exception] = apart(handle, leased)
         _count(kind, [result for result in results if not isinstance(result, Exception)])
         self._give_back(
             [
                 (job, _failed(job, result) if isinstance(result, Exception) else result)
                 for job, result in zip(leased, results, strict=True)
-                if not isinstance(result, Settled)
             ]
         )
         self._room.set()
@@ -181,7 +180,7 @@ def _failed(job: Job, error: Exception) -> Again:
     return Again(clock.now() + timedelta(seconds=wait_s), type(error).__name__)
 
 
-def _count(kind: str, verdicts: Sequence[Verdict | Settled]) -> None:
+def _count(kind: str, verdicts: Sequence[Verdict]) -> None:
     again = sum(isinstance(verdict, Again) for verdict in verdicts)
     for result, count in (("again", again), ("done", len(verdicts) - again)):
         if count:

@@ -141,11 +141,6 @@ class Again:
     note: str
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """The handler of a set has finished the job itself, in the transaction of its own writes."""
-
-
 Verdict = Done | Again
 
 

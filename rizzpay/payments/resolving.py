@@ -26,7 +26,7 @@ from rizzpay.gateways.port import (
 from rizzpay.idempotency import service as idempotency
 from rizzpay.idempotency.model import Answer
 from rizzpay.infra.database import Connection
-from rizzpay.infra.jobs import Again, Done, Job, Settled, Verdict
+from rizzpay.infra.jobs import Again, Done, Job, Verdict
 from rizzpay.payments import authorizing, capturing, refunding, store
 from rizzpay.payments.capturing import EXPIRED_NOTE
 from rizzpay.payments.model import OPEN_ATTEMPT, OPEN_REFUND, Changes, Context, Snapshot
@@ -54,7 +54,7 @@ class UnknownObject:
     """A callback about something that we never asked for."""
 
 
-Applied = Settled | UnknownObject | Exception
+Applied = Done | UnknownObject | Exception
 
 
 class Resolver:
@@ -133,11 +133,11 @@ class Resolver:
 
     # Callbacks and demand
 
-    def apply_callbacks(self, callbacks: Sequence[tuple[Job, Callback]]) -> list[Applied]:
-        """Apply verified callbacks in one group; returns what came of each, in order.
+    def apply_callbacks(self, callbacks: Sequence[tuple[int, Callback]]) -> list[Applied]:
+        """Apply verified callbacks, by number, in one group; returns what came of each, in order.
 
-        That is Settled (its job is finished, in the transaction that applied it), UnknownObject, or
-        the exception that this callback alone met.
+        That is Done (which was noted in the transaction that applied it), UnknownObject, or the
+        exception that this callback alone met.
         """
         named = [callback.attempt_id for _, callback in callbacks]
         with self.parts.database.pipelined() as conn:
@@ -147,30 +147,30 @@ class Resolver:
         waiting = asked()
         results: list[Applied] = [UnknownObject()] * len(callbacks)
         writes: dict[int, Write] = {}
-        for number, (job, callback) in enumerate(callbacks):
+        for place, (number, callback) in enumerate(callbacks):
             owner = owners.get(callback.attempt_id)
             if owner is None:
                 continue
             if callback.attempt_id in waiting or owner.payment_id in waiting:
-                results[number] = self._apply_and_answer(job, callback)
+                results[place] = self._apply_and_answer(number, callback)
             else:
-                writes[number] = _write(owner, job, callback)
-        for number, result in zip(
+                writes[place] = _write(owner, number, callback)
+        for place, result in zip(
             writes, self.parts.writer.submit_all(list(writes.values())), strict=True
         ):
-            results[number] = result if isinstance(result, Exception) else Settled()
+            results[place] = result if isinstance(result, Exception) else Done()
         return results
 
-    def _apply_and_answer(self, job: Job, callback: Callback) -> Applied:
+    def _apply_and_answer(self, number: int, callback: Callback) -> Applied:
         """Apply a callback about a request that was cut off: its answer is written as well."""
         try:
             found = self._find(callback.attempt_id)
             if found is None:
                 return UnknownObject()
-            self._conclude(found, callback.attempt_id, callback.outcome, callback=job)
+            self._conclude(found, callback.attempt_id, callback.outcome, callback=number)
         except Exception as error:  # noqa: BLE001 - this callback's own result
             return error
-        return Settled()
+        return Done()
 
     def sync(self, tenant: Tenant, payment_id: str) -> SyncResult:
         """Ask the gateway now about everything that is open of a payment, `sync_max_s` at most.
@@ -240,7 +240,7 @@ class Resolver:
         outcome: EnquiryOutcome,
         *,
         reschedule: bool = True,
-        callback: Job | None = None,
+        callback: int | None = None,
     ) -> None:
         decide = _Conclusion(object_id, outcome)
 
@@ -256,7 +256,7 @@ class Resolver:
         object_id: str,
         decide: Decide,
         settles: str | None,
-        callback: Job | None = None,
+        callback: int | None = None,
     ) -> Written:
         payment = found.snapshot.payment
         written = self.parts.writer.submit(
@@ -335,13 +335,13 @@ class _Conclusion:
                 return capturing.conclude(snapshot, self.object_id, self.outcome, context)
 
 
-def _write(owner: store.Owner, job: Job, callback: Callback) -> Write:
+def _write(owner: store.Owner, number: int, callback: Callback) -> Write:
     return Write(
         tenant=owner.tenant,
         payment_id=owner.payment_id,
         decide=on_existing(_Conclusion(callback.attempt_id, callback.outcome)),
         actor=f"gateway:{owner.gateway}",
-        callback=job,
+        callback=number,
     )
 
 

@@ -36,7 +36,6 @@ from rizzpay.infra import jobs
 from rizzpay.infra.database import Connection, Database
 from rizzpay.infra.envelope import Envelope
 from rizzpay.infra.group_commit import GroupCommit
-from rizzpay.infra.jobs import Job
 from rizzpay.infra.pipeline import Draft
 from rizzpay.infra.records import is_of_another_type
 from rizzpay.ledger import service as ledger
@@ -62,8 +61,8 @@ class Write(Struct, frozen=True):
     `claim` opens an idempotency key (first half of a request); `completes` closes one with
     `answer(snapshot, request id)` (second half; None leaves it open). `settles` names the object
     whose claim, if it is still open because its request was cut off, gets the answer. `begins`
-    says that the payment does not exist yet, so that nobody looks for it. `callback` is the job of
-    the gateway's callback that is applied: it is noted and finished in the same transaction.
+    says that the payment does not exist yet, so that nobody looks for it. `callback` is the number
+    of the gateway's callback that is applied: that is noted in the same transaction.
     """
 
     tenant: Tenant
@@ -76,7 +75,7 @@ class Write(Struct, frozen=True):
     settles: str | None = None
     answer: Callable[[Snapshot, str], Answer | None] | None = None
     begins: bool = False
-    callback: Job | None = None
+    callback: int | None = None
 
 
 @value
@@ -277,7 +276,7 @@ class Writer:
         jobs.cancel(conn, [gone for c in changed for gone in c.not_any_more])
         jobs.enqueue(conn, _later(effective))
         applied = [item.write.callback for item in items if item.write.callback is not None]
-        inbound.settle(conn, applied, {int(job.key): APPLIED for job in applied}, clock.now())
+        inbound.note(conn, dict.fromkeys(applied, APPLIED), clock.now())
 
     def _answers(
         self, open_claims: Mapping[str, OpenClaim], made: list[_Item]

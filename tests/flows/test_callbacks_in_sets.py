@@ -14,7 +14,10 @@ from tests.flows.test_crashes import Journal, check_everything, kill, wait_for_n
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 COUNT = 25
-WAITING = "SELECT count(*) FROM rizzpay.jobs WHERE kind = 'callback.apply'"
+WAITING = """
+SELECT coalesce(sum(coalesce(jsonb_array_length(payload -> 'ids'), 1)), 0)
+FROM rizzpay.jobs WHERE kind IN ('callback.apply', 'callbacks.apply')
+"""
 EVENTS = """
 SELECT object_id, count(*) FROM rizzpay.events
 WHERE type = 'payment.captured' AND object_id = ANY (%s) GROUP BY object_id

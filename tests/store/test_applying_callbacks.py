@@ -19,7 +19,7 @@ from rizzpay.infra.database import Database, Role
 from rizzpay.infra.envelope import Envelope, Unreadable
 from rizzpay.infra.hsm.client import HsmClient
 from rizzpay.infra.http_client import HttpClient
-from rizzpay.infra.jobs import Settled
+from rizzpay.infra.jobs import Done
 from rizzpay.ledger import service as ledger
 from rizzpay.payments.assembly import assemble
 from rizzpay.payments.resolving import Resolver
@@ -29,7 +29,7 @@ from tests.store.people import new_tenant
 from tests.store.test_writer import intent, keys_in_memory
 
 SECRET = "made-for-this-test-0123456789abcdef"
-JOBS = "SELECT kind, count(*) FROM rizzpay.jobs WHERE kind = 'callback.apply' GROUP BY kind"
+JOBS = "SELECT kind, count(*) FROM rizzpay.jobs WHERE kind LIKE 'callback%' GROUP BY kind"
 CAPTURES = """
 SELECT payment_id, count(*) FROM rizzpay.ledger_transfers WHERE code = 'capture'
 GROUP BY payment_id
@@ -52,12 +52,22 @@ class Desk:
         self.parts.resolver.parts.writer.submit(write)
         return write.payment_id, attempt_id
 
-    def send(
-        self, attempt_id, *, secret=SECRET, number=None, status="approved", seal_as=None, rrn=None
-    ):
+    def send(self, attempt_id, **said):
         """Keep a callback as the API would; returns its number."""
+        return self.send_together([(attempt_id, said)])[0]
+
+    def send_together(self, wanted):
+        """Keep callbacks that came at once: they have one job; returns their numbers."""
+        arrived = [self._arrived(attempt_id, **said) for attempt_id, said in wanted]
+        inbox = inbound.Inbox(self.parts.database)
+        kept = [gevent.spawn(inbox.keep, one) for one in arrived]
+        gevent.joinall(kept, timeout=30, raise_error=True)
+        inbox.close()
+        return [one.provider_event_id for one in arrived]
+
+    def _arrived(self, attempt_id, *, secret=SECRET, status="approved", seal_as=None, rrn=None):
         now = clock.now()
-        number = number or ids.new_id("event", now)
+        number = ids.new_id("event", now)
         result = {
             "attempt_id": attempt_id,
             "kind": "charge",
@@ -77,13 +87,21 @@ class Desk:
             "x-sandbox-signature": hmac.new(secret.encode(), message, hashlib.sha256).hexdigest(),
         }
         sealed = inbound.seal(self.parts.envelope, "sandbox", seal_as or number, headers, body)
-        with self.parts.database.transaction() as conn:
-            inbound.store_callback(conn, "sandbox", number, sealed, now)
-        return number
+        return inbound.Arrived("sandbox", number, sealed, now)
 
     def lease(self):
+        limits = dict.fromkeys((inbound.APPLY_ONE, inbound.APPLY_SET), 100)
         with self.parts.database.transaction() as conn:
-            return jobs.lease(conn, clock.now(), {"callback.apply": 100}, 60)
+            return jobs.lease(conn, clock.now(), limits, 60)
+
+    def work(self, leased=None):
+        """Apply what is leased and finish it as the loop of jobs does; returns what failed."""
+        leased = self.lease() if leased is None else leased
+        results = composition.apply_callbacks(self.parts, leased)
+        done = [job for job, result in zip(leased, results, strict=True) if result == Done()]
+        with self.parts.database.transaction() as conn:
+            jobs.finish(conn, *done)
+        return [result for result in results if result != Done()]
 
     def results(self):
         """Return what was noted for each callback, by its number."""
@@ -151,43 +169,61 @@ def desk(own_database, tmp_path):
     http.close()
 
 
-def test_a_set_of_callbacks_is_applied_marked_and_finished(desk):
-    made = [desk.begin() for _ in range(60)]
-    numbers = [desk.send(attempt_id) for _, attempt_id in made]
-    leased = desk.lease()
-    assert composition.apply_callbacks(desk.parts, leased) == [Settled()] * 60
+@pytest.mark.parametrize("together", [True, False])
+def test_a_set_of_callbacks_is_applied_marked_and_finished(desk, together):
+    made = [(desk.begin()[1], {}) for _ in range(60)]
+    if together:
+        numbers = desk.send_together(made)
+        assert desk.count(JOBS)[inbound.APPLY_SET] < 6  # a job for what was stored at once
+    else:
+        numbers = [desk.send(attempt_id) for attempt_id, _ in made]
+    with desk.parts.database.transaction() as conn:
+        assert inbound.lag(conn, clock.now()).waiting == 60
+    assert desk.work() == []
     assert desk.results() == dict.fromkeys(numbers, "applied")
     assert set(desk.statuses().values()) == {"captured"}
     assert desk.count(JOBS) == {}
     with desk.parts.database.transaction() as conn:
+        assert inbound.lag(conn, clock.now()).waiting == 0
         assert all(f.posted == f.pending == f.drifted_accounts == 0 for f in ledger.prove(conn))
 
 
 def test_what_is_bad_in_a_set_spoils_nothing_else(desk):
     made = [desk.begin() for _ in range(10)]
-    good = [desk.send(attempt_id) for _, attempt_id in made]
-    forged = desk.send(made[0][1], secret="another-secret-0123456789")
-    nobodys = desk.send(ids.new_id("attempt", clock.now()))
-    moved = desk.send(made[0][1], seal_as="evt_another")
-    leased = desk.lease()
-    results = composition.apply_callbacks(desk.parts, leased)
-    failed = [result for result in results if not isinstance(result, Settled)]
-    assert [type(error) for error in failed] == [Unreadable]
-    assert desk.results() == {
+    *good, forged, nobodys, moved = desk.send_together(
+        [
+            *((attempt_id, {}) for _, attempt_id in made),
+            (made[0][1], {"secret": "another-secret-0123456789"}),
+            (ids.new_id("attempt", clock.now()), {}),
+            (made[0][1], {"seal_as": "evt_another"}),
+        ]
+    )
+    assert desk.work() == []
+    noted = {
         **dict.fromkeys(good, "applied"),
         forged: "unreadable: the signature is wrong",
         nobodys: "unknown_object",
         moved: None,
     }
-    assert desk.count(JOBS) == {"callback.apply": 1}  # it comes back, and counts as lag
+    assert desk.results() == noted
+    assert desk.count(JOBS) == {inbound.APPLY_ONE: 1}  # on its own now, and counts as lag
+    assert [type(error) for error in desk.work()] == [Unreadable]
+    assert desk.results() == noted
+    assert desk.count(JOBS) == {inbound.APPLY_ONE: 1}  # it comes back
+
+
+def test_more_callbacks_than_are_applied_at_once_are_all_applied(desk, monkeypatch):
+    monkeypatch.setattr(composition, "CALLBACKS_AT_ONCE", 7)
+    numbers = desk.send_together([(desk.begin()[1], {}) for _ in range(30)])
+    assert desk.work() == []
+    assert desk.results() == dict.fromkeys(numbers, "applied")
 
 
 def test_many_callbacks_for_one_payment_in_one_set_take_the_money_once(desk):
     payment_id, attempt_id = desk.begin()
-    for _ in range(20):
-        desk.send(attempt_id)
+    desk.send_together([(attempt_id, {})] * 20)
     desk.send(attempt_id, status="declined")
-    composition.apply_callbacks(desk.parts, desk.lease())
+    assert desk.work() == []
     assert desk.statuses() == {payment_id: "captured"}
     assert desk.count(CAPTURES) == {payment_id: 1}
     assert desk.count(EVENTS) == {"payment.captured": 1}
@@ -195,29 +231,27 @@ def test_many_callbacks_for_one_payment_in_one_set_take_the_money_once(desk):
 
 
 def test_two_sets_at_once_about_the_same_payments_take_the_money_once(desk):
-    made = [desk.begin() for _ in range(30)]
-    for _, attempt_id in [*made, *reversed(made)]:
-        desk.send(attempt_id)
-    leased = desk.lease()
-    sets = [
-        gevent.spawn(composition.apply_callbacks, desk.parts, part)
-        for part in (leased[:30], leased[30:])
-    ]
+    made = [(desk.begin()[1], {}) for _ in range(30)]
+    desk.send_together(made)
+    desk.send_together(list(reversed(made)))
+    sets = [gevent.spawn(desk.work, [job]) for job in desk.lease()]
+    assert len(sets) > 1
     gevent.joinall(sets, timeout=30, raise_error=True)
     assert set(desk.statuses().values()) == {"captured"}
-    assert desk.count(CAPTURES) == dict.fromkeys((payment_id for payment_id, _ in made), 1)
+    assert set(desk.count(CAPTURES).values()) == {1}
+    assert len(desk.count(CAPTURES)) == 30
 
 
 def test_a_set_that_was_applied_but_not_finished_is_finished_without_doing_it_again(desk):
-    payment_id, attempt_id = desk.begin()
-    desk.send(attempt_id)
+    made = [desk.begin() for _ in range(3)]
+    desk.send_together([(attempt_id, {}) for _, attempt_id in made])
     leased = desk.lease()
-    composition.apply_callbacks(desk.parts, leased)
-    with desk.parts.database.transaction() as conn:  # as if the worker had died before the end
-        jobs.enqueue(conn, [jobs.NewJob(job.kind, job.key, clock.now()) for job in leased])
-        jobs.enqueue(conn, [jobs.NewJob("callback.apply", "999999", clock.now())])
-    assert composition.apply_callbacks(desk.parts, desk.lease()) == [Settled()] * 2
-    assert desk.count(CAPTURES) == {payment_id: 1}
+    composition.apply_callbacks(desk.parts, leased)  # and the worker dies before the end
+    with desk.parts.database.transaction() as conn:
+        conn.execute("UPDATE rizzpay.jobs SET lease_until = now()")
+        jobs.enqueue(conn, inbound.apart([999_999], clock.now()))
+    assert desk.work() == []
+    assert desk.count(CAPTURES) == {payment_id: 1 for payment_id, _ in made}
     assert desk.count(JOBS) == {}
 
 
@@ -225,14 +259,17 @@ def test_a_callback_that_the_database_refuses_is_neither_noted_nor_finished(desk
     made = [desk.begin() for _ in range(6)]
     rrn = "123456789012"
     first = desk.send(made[0][1], rrn=rrn)
-    composition.apply_callbacks(desk.parts, desk.lease())
-    good = [desk.send(attempt_id) for _, attempt_id in made[1:5]]
-    bad = desk.send(made[5][1], rrn=rrn)  # an RRN is one payment's only
-    results = composition.apply_callbacks(desk.parts, desk.lease())
-    failed = [result for result in results if not isinstance(result, Settled)]
-    assert [type(error) for error in failed] == [UniqueViolation]
+    assert desk.work() == []
+    *good, bad = desk.send_together(
+        [
+            *((attempt_id, {}) for _, attempt_id in made[1:5]),
+            (made[5][1], {"rrn": rrn}),  # an RRN is one payment's only
+        ]
+    )
+    assert desk.work() == []
+    assert [type(error) for error in desk.work()] == [UniqueViolation]
     assert desk.results() == {**dict.fromkeys([first, *good], "applied"), bad: None}
-    assert desk.count(JOBS) == {"callback.apply": 1}
+    assert desk.count(JOBS) == {inbound.APPLY_ONE: 1}
 
 
 def test_a_job_that_was_lost_to_another_worker_is_not_finished_with_what_was_applied(desk):
@@ -240,20 +277,20 @@ def test_a_job_that_was_lost_to_another_worker_is_not_finished_with_what_was_app
     number = desk.send(attempt_id)
     mine = desk.lease()
     with desk.parts.database.transaction() as conn:  # the lease ran out and somebody else took it
-        conn.execute("UPDATE rizzpay.jobs SET lease_until = now() WHERE kind = 'callback.apply'")
+        conn.execute("UPDATE rizzpay.jobs SET lease_until = now()")
     others = desk.lease()
-    assert composition.apply_callbacks(desk.parts, mine) == [Settled()]
+    assert desk.work(mine) == []
     assert desk.results() == {number: "applied"}
-    assert desk.count(JOBS) == {"callback.apply": 1}
-    assert composition.apply_callbacks(desk.parts, others) == [Settled()]
+    assert desk.count(JOBS) == {inbound.APPLY_SET: 1}
+    assert desk.work(others) == []
     assert desk.count(CAPTURES) == {payment_id: 1}
     assert desk.count(JOBS) == {}
 
 
-def test_what_is_applied_is_noted_and_finished_by_the_same_commit(desk):
+def test_what_is_applied_is_noted_by_the_same_commit(desk):
     payment_id, attempt_id = desk.begin()
     number = desk.send(attempt_id)
-    composition.apply_callbacks(desk.parts, desk.lease())
+    assert desk.work() == []
     with desk.parts.database.transaction() as conn:
         (transaction,) = conn.execute(
             "SELECT array_agg(DISTINCT xmin::text) FROM ("

@@ -11,7 +11,7 @@ from rizzpay.core.errors import Unavailable
 from rizzpay.infra import job_loop, jobs
 from rizzpay.infra.database import Database, Role
 from rizzpay.infra.job_loop import JobLoop
-from rizzpay.infra.jobs import Again, Done, NewJob, Settled
+from rizzpay.infra.jobs import Again, Done, NewJob
 
 LEFT = "SELECT key, attempts, last_error, run_at > now() FROM rizzpay.jobs ORDER BY key"
 
@@ -105,16 +105,6 @@ def test_again_keeps_the_job_with_its_note(database):
     add(database, "one", ["a"])
     run(loop, until=lambda: left(database)[0][3])
     assert left(database) == [("a", 1, "not yet", True)]
-
-
-def test_a_set_that_finishes_its_jobs_itself_is_left_alone(database):
-    def many(leased):
-        with database.transaction() as conn:
-            jobs.finish(conn, *leased)
-        return [Settled() for _ in leased]
-
-    add(database, "many", range(10))
-    run(JobLoop(database, {}, {"many": many}), until=lambda: not left(database))
 
 
 def test_two_workers_side_by_side_do_everything_once(database, own_database):

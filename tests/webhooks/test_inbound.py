@@ -32,7 +32,8 @@ def jobs_of(world, gateway):
     with world.worker.transaction() as conn:
         rows = conn.execute(
             "SELECT c.id, j.run_at FROM rizzpay.gateway_callbacks AS c "
-            "JOIN rizzpay.jobs AS j ON j.kind = 'callback.apply' AND j.key = c.id::text "
+            "JOIN rizzpay.jobs AS j ON j.kind = 'callbacks.apply' "
+            "AND j.payload -> 'ids' @> to_jsonb(c.id) "
             "WHERE c.gateway = %s ORDER BY c.id",
             [gateway],
         ).fetchall()

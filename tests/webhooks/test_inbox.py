@@ -50,7 +50,8 @@ def kept(world, gateway):
     with world.worker.transaction() as conn:
         rows = conn.execute(
             "SELECT c.provider_event_id, count(j.id) FROM rizzpay.gateway_callbacks AS c "
-            "LEFT JOIN rizzpay.jobs AS j ON j.kind = 'callback.apply' AND j.key = c.id::text "
+            "LEFT JOIN rizzpay.jobs AS j ON j.kind = 'callbacks.apply' "
+            "AND j.payload -> 'ids' @> to_jsonb(c.id) "
             "WHERE c.gateway = %s GROUP BY c.id ORDER BY c.provider_event_id",
             [gateway],
         ).fetchall()

@@ -1,8 +1,9 @@
 """Callbacks of gateways: taken in by the API, opened and marked as applied by the worker.
 
 The API stores what it verified and can neither read nor change it afterwards; the worker opens
-and applies it (jobs `callback.apply`). A callback that comes again finds its number taken.
-Callbacks that arrive together are stored by one statement and one commit.
+and applies it. A callback that comes again finds its number taken. Callbacks that arrive together
+are stored by one statement and one commit, with one job for all of them (`callbacks.apply`); what
+of them cannot be applied then gets a job of its own (`callback.apply`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,12 +12,11 @@ from datetime import datetime
 
 import msgspec
 
-from rizzpay.infra import jobs
 from rizzpay.infra.database import Connection, Database
 from rizzpay.infra.envelope import Envelope, Unreadable
 from rizzpay.infra.group_commit import GroupCommit
 from rizzpay.infra.hsm.inventory import Purpose
-from rizzpay.infra.jobs import Job
+from rizzpay.infra.jobs import Job, NewJob
 from rizzpay.infra.pipeline import Draft, Sender
 from rizzpay.webhooks.inbound import store
 from rizzpay.webhooks.inbound.store import Arrived, Kept
@@ -24,7 +24,8 @@ from rizzpay.webhooks.inbound.store import Arrived, Kept
 BATCH_MAX = 128  # callbacks a transaction
 RESULT_CHARACTERS = 500
 PURGE_ROWS = 5_000  # a transaction
-COUNT_MAX = 100_000  # waiting callbacks that are counted for the metric
+COUNT_MAX = 100_000  # jobs whose callbacks are counted for the metric
+APPLY_ONE, APPLY_SET = "callback.apply", "callbacks.apply"  # kinds of jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class StoredCallback:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """Callbacks that wait to be applied, COUNT_MAX at most, and how long the oldest does."""
+    """Callbacks that wait to be applied, those of COUNT_MAX jobs, and how long the oldest does."""
 
     waiting: int
     oldest_s: float
@@ -137,18 +138,20 @@ def mark_all(conn: Connection, results: Mapping[int, str], now: datetime) -> int
     return store.mark(conn, _cut(results), now).count if results else 0
 
 
-def settle(
-    conn: Sender, finished: Sequence[Job], results: Mapping[int, str], now: datetime
-) -> None:
-    """Finish jobs of callbacks, and note what became of those that have a result.
-
-    One step with whatever else the transaction does: what was applied is noted and never leased
-    again, or it was not applied. A callback that was noted before, and a job that was lost to
-    somebody else, stay as they are.
-    """
+def note(conn: Sender, results: Mapping[int, str], now: datetime) -> None:
+    """Note what became of callbacks, without waiting; what was noted before stays."""
     if results:
         store.mark(conn, _cut(results), now)
-    jobs.drop(conn, finished)
+
+
+def numbers(job: Job) -> list[int]:
+    """Return the callbacks that a job is about."""
+    return list(job.payload["ids"]) if job.kind == APPLY_SET else [int(job.key)]
+
+
+def apart(callback_ids: Sequence[int], now: datetime) -> list[NewJob]:
+    """Return a job for each of these callbacks, which a set could not apply."""
+    return [NewJob(APPLY_ONE, str(number), now) for number in callback_ids]
 
 
 def mark_applied(conn: Connection, callback_id: int, result: str, now: datetime) -> bool:

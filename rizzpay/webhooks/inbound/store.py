@@ -12,8 +12,9 @@ from rizzpay.infra.database import Connection
 from rizzpay.infra.pipeline import Sender, Sent
 
 # Rows go in in order of what they are unique by, so that two processes that take copies of the
-# same callbacks never wait for each other in a ring. Each new row brings its job; the row-level
-# security of jobs lets the API add what is nobody's but not look at it, hence no ON CONFLICT there.
+# same callbacks never wait for each other in a ring. What is new brings one job for all of it; the
+# row-level security of jobs lets the API add what is nobody's but not look at it, hence no ON
+# CONFLICT there.
 KEEP = """
 WITH kept AS (
     INSERT INTO rizzpay.gateway_callbacks (gateway, provider_event_id, body, received_at)
@@ -25,8 +26,11 @@ WITH kept AS (
     ON CONFLICT (gateway, provider_event_id) DO NOTHING
     RETURNING id, gateway, provider_event_id
 ), queued AS (
-    INSERT INTO rizzpay.jobs (kind, key, run_at)
-    SELECT 'callback.apply', id::text, %(run_at)s FROM kept ORDER BY id
+    INSERT INTO rizzpay.jobs (kind, key, payload, run_at)
+    SELECT 'callbacks.apply', min(id)::text, jsonb_build_object('ids', jsonb_agg(id ORDER BY id)),
+           %(run_at)s
+    FROM kept
+    HAVING count(*) > 0
 )
 SELECT gateway, provider_event_id FROM kept
 """
@@ -46,8 +50,9 @@ WHERE callback.id = done.id AND callback.applied_at IS NULL
 
 # What waits has a job, so the jobs say which; only a backlog costs anything.
 WAITING = """
-SELECT count(*), min(created_at)
-FROM (SELECT created_at FROM rizzpay.jobs WHERE kind = 'callback.apply' LIMIT %(most)s) AS waiting
+SELECT coalesce(sum(coalesce(jsonb_array_length(payload -> 'ids'), 1)), 0)::bigint, min(created_at)
+FROM (SELECT payload, created_at FROM rizzpay.jobs
+      WHERE kind IN ('callback.apply', 'callbacks.apply') LIMIT %(most)s) AS waiting
 """
 
 # Numbers go up with time, so what is old stands at the beginning of the primary key.
@@ -118,7 +123,7 @@ def mark(conn: Sender, results: Mapping[int, str], applied_at: datetime) -> Sent
 
 
 def waiting(conn: Connection, most: int) -> tuple[int, datetime | None]:
-    """Return how many callbacks wait to be applied, at most `most`, and since when the oldest."""
+    """Return how many callbacks of `most` jobs wait to be applied, and since when the oldest."""
     row = conn.execute(WAITING, {"most": most}).fetchone()
     return (row[0], row[1]) if row else (0, None)
 
