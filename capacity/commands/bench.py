@@ -10,9 +10,9 @@ import click
 from capacity.bench import appliance, rounds, table
 from capacity.errors import CapacityError
 
-# One for each core, as on a server. Measured on two cores, 2026-11-21: two bring a seventh more at
-# saturation than one, at the same CPU a payment; p99 at 3,000/s is a little worse.
-WORKERS = 2
+# One, for two cores that everything shares. Measured in turn, 2026-11-21: with two, groups are half
+# as large, and `collect` and `create` cost a seventh more CPU a payment.
+WORKERS = 1
 
 
 @click.command("bench")
