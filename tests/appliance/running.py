@@ -34,16 +34,22 @@ def free_port() -> int:
 
 
 def _own_place() -> Path:
-    """Return a data directory that no other has, whose sandbox takes a port that no other takes.
-
-    Two that start at the same moment would both find the usual port free.
-    """
+    """Return a data directory that no other has."""
     place = Path(tempfile.mkdtemp(prefix="rzapp", dir="/tmp")) / "data"
     place.parent.chmod(0o711)
+    return place
+
+
+def _take_own_port(place: Path) -> None:
+    """Give the sandbox of a new data directory a port that no other takes.
+
+    Two that start at the same moment would both find the usual one free.
+    """
+    if place.exists():
+        return
     place.mkdir()
     (place / layout.MARKER).write_text(layout.MARKER_TEXT)
     (place / "sandbox.port").write_text(f"{free_port()}\n")
-    return place
 
 
 @dataclass
@@ -70,6 +76,7 @@ class Appliance:
     def launch(cls, data: Path | None = None, *arguments: str) -> "Appliance":
         """Start one and do not wait."""
         place = data or _own_place()
+        _take_own_port(place)
         port = [] if "--port" in arguments else ["--port", str(free_port())]
         demo = [] if "--demo" in arguments else ["--no-demo"]
         told = [argument for argument in arguments if argument != "--demo"]
