@@ -102,12 +102,13 @@ def seal(database: Database, limit: int = SEAL_LIMIT) -> int:
     with database.transaction() as conn:
         if not store.try_lock(conn):
             return 0
-        sealed = 0
+        sealed, head, below = 0, store.head(conn) or Head(0, GENESIS), store.mark(conn)
         while sealed < limit:
-            rows = _next_rows(conn, min(SEAL_CHUNK, limit - sealed))
+            rows = _next_rows(conn, below, min(SEAL_CHUNK, limit - sealed))
             if not rows:
                 break
-            _chain(conn, rows)
+            head = _chain(conn, head, rows)
+            below = _mark_of(rows[-1]) if not below.ahead else store.mark(conn)
             sealed += len(rows)
     return sealed
 
@@ -203,9 +204,8 @@ def export(database: Database, from_position: int = 1) -> Iterator[str]:
             yield model.export_line(step.link, step.row, step.checkpoint)
 
 
-def _next_rows(conn: Connection, limit: int) -> list[Row]:
-    """Return up to `limit` rows to be sealed next; what a restored dump sealed is stepped over."""
-    below = store.mark(conn)
+def _next_rows(conn: Connection, below: store.Mark, limit: int) -> list[Row]:
+    """Return up to `limit` rows above a mark to be sealed next, and not what a dump had sealed."""
     found = store.settled_ahead(conn, limit) if below.ahead else []
     if below.ahead:
         below = store.BEGINNING
@@ -213,14 +213,17 @@ def _next_rows(conn: Connection, limit: int) -> list[Row]:
         candidates = store.settled_after(conn, below, limit)
         if not candidates:
             return []
-        last = candidates[-1].row
-        below = store.Mark(str(last.xid), last.id, ahead=False)
+        below = _mark_of(candidates[-1].row)
         found = [one for one in candidates if not one.is_sealed]
     return [one.row for one in found]
 
 
-def _chain(conn: Connection, rows: Sequence[Row]) -> None:
-    head = store.head(conn) or Head(0, GENESIS)
+def _mark_of(row: Row) -> store.Mark:
+    return store.Mark(str(row.xid), row.id, ahead=False)
+
+
+def _chain(conn: Connection, head: Head, rows: Sequence[Row]) -> Head:
+    """Append links for rows behind the head; returns the new one."""
     position, previous = head.position, head.hash
     links: list[Link] = []
     for row in rows:
@@ -230,6 +233,7 @@ def _chain(conn: Connection, rows: Sequence[Row]) -> None:
         position, previous = position + 1, model.link_hash(previous, content)
         links.append(Link(position, row.id, previous))
     store.add_links(conn, links)
+    return Head(position, previous)
 
 
 def _mark(conn: Connection) -> store.Mark:
