@@ -15,12 +15,12 @@ PINNED = re.compile(r"^([\w.-]+)==", re.MULTILINE)
 
 
 def system_python() -> Path | None:
-    """Return the system's Python if it has our version, and so runs what was installed for ours."""
+    """Return the system's Python if it has our version: others may need other packages."""
     if not SYSTEM_PYTHON.exists():
         return None
-    code = "import sys, venv; print(*sys.version_info[:2])"
+    code = "import sys, venv; print(*sys.version_info[:3])"
     said = subprocess.run([SYSTEM_PYTHON, "-c", code], capture_output=True, text=True, check=False)
-    same = said.stdout.split() == [str(part) for part in sys.version_info[:2]]
+    same = said.stdout.split() == [str(part) for part in sys.version_info[:3]]
     return SYSTEM_PYTHON.resolve() if same else None
 
 
