@@ -70,12 +70,18 @@ class Cluster:
         if len(self.machines) != expected or self.holder() is None:
             return False
         rows = self.members().values()
-        in_step = [row for row in rows if row["state"] in {"running", "streaming"}]
-        roles = sorted(row["role"] for row in rows)
+        roles = [row["role"] for row in rows]
+        if roles.count("leader") != 1 or (expected > 1 and roles.count("sync_standby") != 1):
+            return False
+        # A primary that was lost says "running" until it is rewound and follows the new one.
+        [leader] = [row for row in rows if row["role"] == "leader"]
+        followers = [
+            row for row in rows
+            if row["state"] == "streaming" and row.get("timeline") == leader.get("timeline")
+        ]  # fmt: skip
         return (
-            len(in_step) == expected
-            and roles.count("leader") == 1
-            and (expected == 1 or roles.count("sync_standby") == 1)
+            leader["state"] == "running"
+            and len(followers) == expected - 1
             and all(_serves(machine) for machine in self.machines)
         )
 
@@ -93,5 +99,8 @@ class Cluster:
 
 
 def _serves(machine: Machine) -> bool:
-    units = ("etcd", "patroni", "valkey-server", "valkey-sentinel", "haproxy", "rizzpay.target")
-    return machine.attempt("systemctl", "is-active", "-q", *units).returncode == 0
+    units = "etcd patroni valkey-server valkey-sentinel haproxy rizzpay.target"
+    # The target is there as soon as its services are asked to start.
+    away = "systemctl list-units --all --no-legend --state=inactive,activating,failed"
+    asked = f"systemctl is-active -q {units} && ! {away} 'rizzpay-*@?.service' | grep -q ."
+    return machine.attempt("sh", "-c", asked).returncode == 0

@@ -4,6 +4,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+LEFT_RUNNING: list[subprocess.Popen[Any]] = []
+
 
 class LabError(Exception):
     """Something of the lab did not do what it should; says which command and what it printed."""
@@ -26,6 +28,16 @@ def attempt(*command: str | Path, **options: Any) -> subprocess.CompletedProcess
     return subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, check=False, **options
     )
+
+
+def start(*command: str | Path, **options: Any) -> subprocess.Popen[Any]:
+    """Start a program that goes on when we end: a machine, a relay, a cache."""
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        stdin=subprocess.DEVNULL, start_new_session=True, **options,
+    )  # fmt: skip
+    LEFT_RUNNING.append(process)  # Python warns of one that nobody holds and that still runs
+    return process
 
 
 def is_alive(pid: int) -> bool:

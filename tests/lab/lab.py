@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +19,7 @@ from typing import Any
 import yaml
 
 from tests.lab import debian
-from tests.lab.commands import LabError, attempt, is_alive, run
+from tests.lab.commands import LabError, attempt, is_alive, run, start
 from tests.lab.machine import USER, Machine
 from tests.lab.network import CONTROLLER, INTERFACE, PREFIX, Network
 from tests.lab.packages import PORT, PackageCache
@@ -134,12 +133,9 @@ class Lab:
         """Let the machines install packages, through the cache and nothing else."""
         port = self.cache.start(self.name)
         switch = Path("/run/netns") / self.network.namespace
-        relay = ("-m", "tests.lab.relay", switch, CONTROLLER, PORT, port)
+        relay = ("-m", "tests.lab.relay", switch, CONTROLLER, str(PORT), str(port))
         with (self.directory / "relay.log").open("w") as log:
-            process = subprocess.Popen(
-                [sys.executable, *map(str, relay)],
-                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
+            process = start(sys.executable, *relay, cwd=ROOT, stdout=log, stderr=log)
         (self.directory / "relay.pid").write_text(f"{process.pid}\n")
 
     def withdraw_packages(self) -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.lab.commands import LabError, is_alive
+from tests.lab.commands import LabError, is_alive, start
 from tests.lab.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -74,12 +74,8 @@ class PackageCache:
             f"SocketPath: {self.directory}/socket\nForeGround: 1\nExThreshold: 30\n"
         )
         with (self.directory / "out").open("w") as out:
-            process = subprocess.Popen(
-                ["apt-cacher-ng", "-c", str(self.directory / "settings")],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
+            process = start(
+                "apt-cacher-ng", "-c", self.directory / "settings", stdout=out, stderr=out
             )
         self._pid.write_text(f"{process.pid}\n")
 
