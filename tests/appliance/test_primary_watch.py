@@ -93,3 +93,45 @@ def test_a_machine_that_answers_nothing_is_silent(program, monkeypatch):
         monkeypatch.setattr(program, "PATRONI_PORT", server.getsockname()[1])
         waiting.connect(server.getsockname())  # nobody accepts, and there is room for one
         assert not program.answers("127.0.0.1")
+
+
+def heirs(program, keys, monkeypatch, room, seconds, free_bytes=0):
+    """Return what each look at a disk says."""
+    monkeypatch.setattr(program, "free_bytes", lambda _: free_bytes)
+    return [room.heir(keys, second) for second in seconds]
+
+
+def test_a_primary_without_room_hands_over_to_its_synchronous_standby(program, keys, monkeypatch):
+    room = program.Room("n1", "/")
+    assert heirs(program, keys(), monkeypatch, room, range(3)) == [None, None, "n2"]
+
+
+def test_it_hands_over_once_for_the_heir_may_be_as_full(program, keys, monkeypatch):
+    room = program.Room("n1", "/")
+    said = heirs(program, keys(), monkeypatch, room, [*range(60), 700])
+    assert said.count("n2") == 2
+    assert said[-1] == "n2"
+
+
+def test_room_that_comes_back_begins_the_count_anew(program, keys, monkeypatch):
+    room = program.Room("n1", "/")
+    heirs(program, keys(), monkeypatch, room, range(2))
+    heirs(program, keys(), monkeypatch, room, [2], program.ROOM_BYTES)
+    assert heirs(program, keys(), monkeypatch, room, range(3, 5)) == [None, None]
+
+
+@pytest.mark.parametrize("name", ["n2", "n3"])
+def test_a_standby_without_room_hands_nothing_over(program, keys, monkeypatch, name):
+    room = program.Room(name, "/")
+    assert set(heirs(program, keys(), monkeypatch, room, range(5))) == {None}
+
+
+def test_nobody_hands_over_to_nobody_or_while_people_look_after_it(program, keys, monkeypatch):
+    for found in (keys(standby=None), keys(pause=True), {}):
+        room = program.Room("n1", "/")
+        assert set(heirs(program, found, monkeypatch, room, range(5))) == {None}
+
+
+def test_a_directory_that_is_not_there_yet_is_not_full(program, tmp_path):
+    assert program.free_bytes(tmp_path / "none") >= program.ROOM_BYTES
+    assert program.free_bytes(tmp_path) > 0
