@@ -6,6 +6,7 @@ migration never queues in front of payments.
 """
 
 import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from rizzpay.infra.database import Connection, Role, conninfo
 
 ADVISORY_LOCK = 7_249_001  # any constant; only our installers use it
 TRIES = 5
+# Between two tries: whoever stood behind the lock that was asked for is through by then.
+PAUSE_S = 4.0
 NO_TRANSACTION = "-- no-transaction"
 
 PREPARE_SCHEMA = "CREATE SCHEMA IF NOT EXISTS rizzpay"
@@ -121,5 +124,6 @@ def _apply_one(conn: Connection, migration: Migration) -> None:
         except LockNotAvailable:
             if tried == TRIES:
                 raise Unavailable("postgresql", f"{migration.name}: a lock was not free") from None
+            time.sleep(PAUSE_S)
         else:
             return

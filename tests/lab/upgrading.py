@@ -3,6 +3,7 @@
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,43 @@ SICK = """        if __import__("socket").gethostname() == "{host}":
 """
 LOOK = """        with self._looking:
             if self._seen is None"""
+WITH_SQL = """-- {name}
+-- why:   the lab's, to be refused
+-- locks: of rizzpay.payments, if it is told so
+-- proof: none
+{sql};
+"""
+Spoil = Callable[[Path], None]
+
+
+def sick_on(host: str) -> Spoil:
+    """Spoil a release: on one host it never becomes ready."""
+
+    def spoil(source: Path) -> None:
+        file = source / "rizzpay" / "api" / "readiness.py"
+        text = file.read_text()
+        if LOOK not in text:
+            raise LookupError(f"{file} has changed: nothing to make sick")
+        file.write_text(text.replace(LOOK, SICK.format(host=host) + LOOK))
+
+    return spoil
+
+
+def without_start(source: Path) -> None:
+    """Spoil a release: its API processes end with an ImportError."""
+    file = source / "rizzpay" / "wsgi.py"
+    file.write_text(file.read_text() + "\nimport a_module_that_is_not_there\n")
+
+
+def with_migration(sql: str) -> Spoil:
+    """Spoil a release: it brings a migration that the site's database does not take."""
+
+    def spoil(source: Path) -> None:
+        name = "9999_lab"
+        file = source / "sql" / "migrations" / f"{name}.sql"
+        file.write_text(WITH_SQL.format(name=name, sql=sql))
+
+    return spoil
 
 
 @dataclass(frozen=True)
@@ -53,22 +91,18 @@ class Upgrade:
         )
 
 
-def build(lab: Lab, version: str, *, sick_on: str = "") -> Path:
-    """Build a release of this checkout; with `sick_on`, one that is never ready on that host."""
+def build(lab: Lab, version: str, spoil: Spoil | None = None) -> Path:
+    """Build a release of this checkout, or of a copy of it that was spoilt."""
     directory = lab.directory / "release" / version
     source = ROOT
-    if sick_on:
-        source = lab.directory / "sick"
+    if spoil is not None:
+        source = lab.directory / "spoilt"
         shutil.rmtree(source, ignore_errors=True)
         for name in ("rizzpay", "appliance", "capacity", "sql", "hsm"):
             shutil.copytree(ROOT / name, source / name)
         for name in ("pyproject.toml", "README.md", "LICENSE", "requirements-appliance.lock"):
             shutil.copy(ROOT / name, source)
-        file = source / "rizzpay" / "api" / "readiness.py"
-        text = file.read_text()
-        if LOOK not in text:
-            raise LookupError(f"{file} has changed: nothing to make sick")
-        file.write_text(text.replace(LOOK, SICK.format(host=sick_on) + LOOK))
+        spoil(source)
     module = ("-m", "appliance.release.build", directory, "--version", version)
     run(sys.executable, *module, "--python", PYTHON, cwd=source)
     return directory
