@@ -23,7 +23,7 @@ import urllib3
 CONNECT_S, ANSWER_S = 1.0, 5.0
 RETRY_S_MIN, RETRY_S_MAX = 0.1, 4.0  # between attempts, doubling; each is up to a half off
 GIVE_UP_S = 90.0
-RETRIED = {409, 425, 429, 500, 502, 503}  # 504 is an answer: the payment is there, ask later
+RETRIED = {408, 409, 425, 429, 500, 502, 503}  # 504 is an answer: the payment is there, ask later
 AMOUNT = 12_300  # paise
 
 
@@ -166,10 +166,16 @@ def acknowledged(found: list[Outcome]) -> list[Outcome]:
 
 
 def longest_silence_s(found: list[Outcome]) -> float:
-    """Return the longest time in which no acknowledgement came though payments were waiting."""
+    """Return the longest time in which no acknowledgement came though payments were sent.
+
+    What begins after the last payment was started counts for nothing: there only those are left
+    that wait for a claim of their own to end, which says nothing about a new payment.
+    """
     times = sorted(one.ended_s for one in acknowledged(found))
-    begin = min((one.started_s for one in found), default=0.0)
-    return max((b - a for a, b in zip([begin, *times], times, strict=False)), default=0.0)
+    starts = [one.started_s for one in found]
+    begin, last = min(starts, default=0.0), max(starts, default=0.0)
+    gaps = zip([begin, *times], times, strict=False)
+    return max((b - a for a, b in gaps if a <= last), default=0.0)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,15 @@ from tests.lab.books import Row, judge
 from tests.lab.client import Outcome, longest_silence_s
 
 
-def outcome(key, *, ended_s=1.0, status=201, payment_id="pay_1", state="captured"):
-    return Outcome(key, 0.0, ended_s, 1, status, payment_id, state, {})
+def outcome(
+    key, *, started_s=0.0, ended_s=1.0, status=201, payment_id="pay_1", state="captured"
+):  # fmt: skip
+    return Outcome(key, started_s, ended_s, 1, status, payment_id, state, {})
+
+
+def steady(*times):
+    """Return payments that were answered a moment after they were started."""
+    return [outcome("k", started_s=at - 0.1, ended_s=at) for at in times]
 
 
 KEPT = Row("k-1", "pay_1", "captured", 12_300)
@@ -48,11 +55,14 @@ def test_a_payment_that_was_acknowledged_early_may_be_captured_later():
 
 
 def test_the_outage_is_the_longest_time_between_two_acknowledgements():
-    times = [0.5, 1.0, 1.5, 9.0, 9.5]
-    assert longest_silence_s([outcome("k", ended_s=at) for at in times]) == 7.5
+    assert longest_silence_s(steady(0.5, 1.0, 1.5, 9.0, 9.5)) == 7.5
 
 
 def test_an_answer_that_acknowledges_nothing_does_not_end_an_outage():
-    found = [outcome("k", ended_s=1.0), outcome("k", ended_s=4.0)]
     refused = outcome("k", ended_s=2.5, status=503, payment_id=None)
-    assert longest_silence_s([*found, refused]) == 3.0
+    assert longest_silence_s([*steady(1.0, 4.0), refused]) == 3.0
+
+
+def test_a_payment_that_is_late_when_all_are_sent_is_no_outage():
+    late = outcome("k", started_s=0.7, ended_s=30.0)
+    assert longest_silence_s([*steady(0.5, 1.0, 1.5), late]) == 0.5
