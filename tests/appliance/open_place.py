@@ -9,19 +9,21 @@ from pathlib import Path
 
 from appliance.embedded.layout import ROOT
 
-SYSTEM_PYTHON = Path("/usr/bin/python3")
 PARTS = ("appliance", "hsm", "rizzpay", "sql")  # what an appliance consists of
+UNUSED = shutil.ignore_patterns("test", "site-packages", "dist-packages", "__pycache__")
 PINNED = re.compile(r"^([\w.-]+)==", re.MULTILINE)
 
 
-def system_python() -> Path | None:
-    """Return the system's Python if it has our version: others may need other packages."""
-    if not SYSTEM_PYTHON.exists():
-        return None
-    code = "import sys, venv; print(*sys.version_info[:3])"
-    said = subprocess.run([SYSTEM_PYTHON, "-c", code], capture_output=True, text=True, check=False)
-    same = said.stdout.split() == [str(part) for part in sys.version_info[:3]]
-    return SYSTEM_PYTHON.resolve() if same else None
+def copied_python(place: Path) -> Path:
+    """Copy our Python with its standard library; it finds that beside itself."""
+    base = Path(sys.base_prefix)
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    (place / "bin").mkdir(parents=True)
+    shutil.copy2((base / "bin" / name).resolve(), place / "bin" / name)
+    shutil.copytree(base / "lib" / name, place / "lib" / name, ignore=UNUSED)
+    for library in (base / "lib").glob("libpython*.so*"):  # of a build that shares it
+        shutil.copy2(library, place / "lib" / library.name)
+    return place / "bin" / name
 
 
 def copy(python: Path, place: Path) -> Path:
