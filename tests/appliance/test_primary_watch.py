@@ -135,3 +135,11 @@ def test_nobody_hands_over_to_nobody_or_while_people_look_after_it(program, keys
 def test_a_directory_that_is_not_there_yet_is_not_full(program, tmp_path):
     assert program.free_bytes(tmp_path / "none") >= program.ROOM_BYTES
     assert program.free_bytes(tmp_path) > 0
+
+
+def test_systemd_is_told_that_the_watch_lives(program, tmp_path, monkeypatch):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        program.tell_systemd("WATCHDOG=1")
+        assert systemd.recv(64) == b"WATCHDOG=1"
