@@ -72,7 +72,9 @@ class Controller:
         shutil.copy(lab.directory / "key", self.root / "root/.ssh/id_ed25519")
         shutil.copy(lab.directory / "known_hosts", self.root / "root/.ssh")
         values = yaml.safe_load((lab.directory / "site.yml").read_text())
-        del values["rizzpay_pki_dir"]
+        del values["rizzpay_pki_dir"], values["rizzpay_release_dir"]  # the bundle has its own
+        shutil.copy(values["tuning_machine_file"], site / "machine.json")
+        values["tuning_machine_file"] = f"{SITE}/machine.json"
         (site / "edited.yml").write_text(yaml.safe_dump(values))
 
     @property
@@ -94,6 +96,7 @@ class Controller:
     def remove(self) -> None:
         """Take it away."""
         run("umount", self.root)
+        shutil.rmtree(self.directory)
 
 
 @pytest.fixture
