@@ -37,9 +37,9 @@ from rizzpay.payments.resolving import Resolver, UnknownObject
 from rizzpay.webhooks import inbound
 from rizzpay.webhooks.service import Webhooks
 
-PROVE_EVERY_S = 300.0
 EXPIRE_EVERY_S = 1.0
-CALLBACKS_AT_ONCE = 256
+CALLBACKS_AT_ONCE = 256  # of all leased sets, read and applied at a stretch
+PROVE_EVERY_S = 300.0
 PROVE_SHARE = 100  # a proof of a minute is made every hundred minutes
 
 

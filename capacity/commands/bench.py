@@ -11,7 +11,7 @@ from capacity.bench import appliance, rounds, table
 from capacity.errors import CapacityError
 
 # One for each core, as on a server. Measured in turn on two cores, 2026-11-21: with one, groups are
-# twice as large and a collect costs a tenth less; but what stalls it stalls everybody, so that p99
+# twice as large and a collect costs some 6 % less; but what stalls it stalls everybody, so that p99
 # at 3,000/s is two to three times higher, and creates are no faster.
 WORKERS = 2
 
