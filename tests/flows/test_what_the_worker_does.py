@@ -11,6 +11,7 @@ import time
 import pytest
 
 from rizzpay.payments.model import EXPIRE_PAYMENT
+from tests.flows.test_crashes import Journal, check_everything, kill, wait_for_new
 from tests.flows.test_life_of_a_payment import events_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -19,6 +20,11 @@ BRING_FORWARD = """
 UPDATE rizzpay.jobs SET run_at = now() - interval '1 second' WHERE kind = %s AND key = %s
 """
 OVER_NOW = "UPDATE rizzpay.payments SET expires_at = now() WHERE id = %s AND expires_at > now()"
+LEASES_OVER = "UPDATE rizzpay.jobs SET lease_until = now() WHERE lease_until > now()"
+ENDS = """
+SELECT object_id, count(*) FROM rizzpay.events
+WHERE type = 'payment.expired' AND object_id = ANY (%s) GROUP BY object_id
+"""
 ASKED = "SELECT enquiries FROM rizzpay.payment_attempts WHERE payment_id = %s"
 CASES = "SELECT reason FROM rizzpay.review_cases WHERE payment_id = %s AND closed_at IS NULL"
 
@@ -69,6 +75,34 @@ def test_a_payment_that_was_made_in_the_last_moment_does_not_expire(
     finally:
         os.kill(worker, signal.SIGCONT)
     assert merchant.wait(payment["id"], "captured")["late_authorization"] is False
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.3, 1.2])
+def test_a_worker_that_dies_among_expiries_ends_each_payment_once(
+    appliance, merchant, database, after_s
+):
+    payments = [
+        merchant.pay(6_000 + 100 * n, method={"type": "upi", "flow": "qr"}).json()["id"]
+        for n in range(20)
+    ]
+    worker = appliance.pids()["worker"]
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        with database.transaction() as conn:
+            for payment_id in payments:
+                assert conn.execute(OVER_NOW, (payment_id,)).rowcount == 1
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    time.sleep(after_s)
+    kill(worker)
+    wait_for_new(appliance, "worker", worker)
+    with database.transaction() as conn:  # leases of the dead one run out, as time would have it
+        conn.execute(LEASES_OVER)
+    for payment_id in payments:
+        merchant.wait(payment_id, "expired")
+    with database.transaction() as conn:
+        assert dict(conn.execute(ENDS, (payments,)).fetchall()) == dict.fromkeys(payments, 1)
+    check_everything(appliance, database, Journal())
 
 
 @pytest.mark.parametrize("captured", [0, 4_000])
