@@ -60,7 +60,7 @@ def weak(offered: str, allowed: Iterable[str]) -> set[str]:
 
 def in_container(host: Host) -> bool:
     """Tell whether the machine shares its kernel with another."""
-    return host.run("systemd-detect-virt --container --quiet").succeeded
+    return host.run("systemd-detect-virt --container").succeeded
 
 
 def kernel(host: Host, name: str) -> int | None:

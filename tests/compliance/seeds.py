@@ -6,10 +6,11 @@ the proof tries the control before, broken and mended, on a host that the playbo
 
 import secrets
 
-from tests.compliance.seeding import Seed, edit, file, line, mode, query, sshd, sysctl
+from tests.compliance.seeding import Seed, aside, back, edit, file, line, mode, query, sshd, sysctl
 from tests.compliance.seeds_inside import CLUSTER, INSIDE
 
 MADE_UP = secrets.token_hex(8)  # what looks like a password and opens nothing
+AUDIT = "/etc/audit/rules.d/50-rizzpay.rules"
 NFT = "nft add rule inet rizzpay"
 OUTSIDE = {
     "RP-SSH-001": sshd("PermitRootLogin yes"),
@@ -125,8 +126,8 @@ OUTSIDE = {
     "RP-LOG-005": Seed(
         "echo x > /var/log/seed.log && chmod 0666 /var/log/seed.log", "rm -f /var/log/seed.log"
     ),
-    "RP-LOG-006": edit("/etc/audit/rules.d/50-rizzpay.rules", "/-k identity/d"),
-    "RP-LOG-007": edit("/etc/audit/rules.d/50-rizzpay.rules", "/^-e 2/d"),
+    "RP-LOG-006": Seed(f"{aside(AUDIT)} && rm {AUDIT}", back(AUDIT)),
+    "RP-LOG-007": edit(AUDIT, "/^-e 2/d"),
     "RP-LOG-010": Seed(
         "logger 'paid with 4111 1111 1111 1111'",
         "journalctl --rotate; journalctl --vacuum-time=1s",
@@ -161,6 +162,7 @@ SEEDS = OUTSIDE | INSIDE | CLUSTER
 # Why nobody has seen these fail on a machine of the lab.
 UNSEEDED = {
     "RP-HA-005": "a container has no watchdog",
+    "RP-LOG-014": "a container loads no audit rules into the kernel it shares",
     "RP-NET-012": "PostgreSQL and the firewall refuse a copy elsewhere before it could be seen",
     "RP-OS-005": "a container loads no profiles into the kernel it shares",
     "RP-TIME-003": "a container cannot set the clock",
