@@ -123,6 +123,8 @@ def test_a_site_is_installed_from_the_bundle_without_any_network(lab, controller
         sources = {line.split()[1] for line in policy.splitlines() if ":/" in line}
         assert sources
         assert all(source.startswith("file:") for source in sources), sources
+        failed = "systemctl list-units --state=failed --plain --no-legend"
+        assert attempt(*lab.ssh(name, failed)).stdout == ""
 
 
 def test_a_spoiled_bundle_leaves_no_trace_on_the_controller(controller):
