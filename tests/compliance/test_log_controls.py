@@ -84,6 +84,15 @@ def test_a_leak_beside_such_a_number_is_seen(line, host, tmp_path):
         control_logs.test_no_log_holds_a_card_number(host)
 
 
+def test_the_search_for_a_line_does_not_find_its_own_command(host, tmp_path):
+    word = "rizzpay-control-0123456789abcdef"
+    asked = control_logs.without_itself(word)
+    (tmp_path / "log").write_text(f"sudo: COMMAND=/bin/sh -c grep -rqs -- {asked} /var/log\n")
+    assert not host.run("grep -rqs -- %s %s", asked, str(tmp_path)).succeeded
+    (tmp_path / "log").write_text(f"n1 compliance: {word}\n")
+    assert host.run("grep -rqs -- %s %s", asked, str(tmp_path)).succeeded
+
+
 def test_audit_rules_without_their_file_are_a_failure(host, tmp_path):
     put(tmp_path, "systemctl", "enabled")
     put(tmp_path, "cat", RULES)
