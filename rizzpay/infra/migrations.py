@@ -19,8 +19,8 @@ from rizzpay.core.errors import Misconfigured, Unavailable
 from rizzpay.infra.database import Connection, Role, conninfo
 
 ADVISORY_LOCK = 7_249_001  # any constant; only our installers use it
-TRIES = 5
-# Between two tries: whoever stood behind the lock that was asked for is through by then.
+TRIES = 8
+# Between two tries, which are two seconds each at most: whoever stood behind the lock that was asked for is through by then.
 PAUSE_S = 4.0
 NO_TRANSACTION = "-- no-transaction"
 
@@ -36,7 +36,7 @@ APPLIED = "SELECT name, sha256 FROM rizzpay.migrations ORDER BY name"
 TABLE_EXISTS = "SELECT to_regclass('rizzpay.migrations') IS NOT NULL"
 RECORD = "INSERT INTO rizzpay.migrations (name, sha256) VALUES (%(name)s, %(sha256)s)"
 TAKE_LOCK = "SELECT pg_advisory_lock(%(lock)s)"
-SET_TIMEOUTS = "SET LOCAL lock_timeout = '4s'; SET LOCAL statement_timeout = '5s'"
+SET_TIMEOUTS = "SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '5s'"
 
 
 @dataclass(frozen=True, slots=True)
