@@ -227,7 +227,7 @@ class Worker:
 
     def _seal(self) -> None:
         """Seal what has settled; sign sooner than planned when much was sealed."""
-        while sealed := audit.seal(self.parts.database):
+        while sealed := audit.seal(self.parts.database, rest=gevent.sleep):
             self._unsigned += sealed
             if self._unsigned >= self.parts.config.audit.checkpoint_every_rows:
                 self._checkpoint()
