@@ -22,6 +22,8 @@ TOKENS = "/var/lib/rizzpay-hsm/tokens"
 CLOCK_JUMP_S, CLOCK_STAY_S = 3600, 5.0
 # A Patroni whose clock went back waits by it, so that its lease of 20 s runs out.
 CLOCK_GOAL_S = 30.0
+# A machine that answers is not silent: it is the lease of 20 s that ends this reign.
+FROZEN_GOAL_S, FROZEN_S = 30.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,22 @@ def kill_postgres(cluster: Cluster) -> Undo:
     """Kill every process of the primary's PostgreSQL."""
     cluster.primary().run("pkill", "-9", "-x", "postgres")
     return _nothing
+
+
+def freeze_postgres(cluster: Cluster) -> Undo:
+    """Stop every process of the primary's PostgreSQL where it is, and let it go on a minute later.
+
+    Connections stay open and are accepted, and nothing answers.
+    """
+    old, frozen_s = cluster.primary(), time.monotonic()
+    old.run("pkill", "-STOP", "-x", "postgres")
+
+    def thaw() -> None:
+        time.sleep(max(0.0, FROZEN_S - (time.monotonic() - frozen_s)))
+        old.run("pkill", "-CONT", "-x", "postgres")
+        wait_until(lambda: not _takes_writes(old), "the old primary to refuse", timeout_s=30)
+
+    return thaw
 
 
 def cut_primary(cluster: Cluster) -> Undo:
@@ -188,6 +206,8 @@ def _nothing() -> None:
 
 DRILLS = (
     Drill("postgres_killed", "kill -9 of the primary's PostgreSQL", PRIMARY_GOAL_S, kill_postgres),
+    Drill("postgres_frozen", "SIGSTOP of the primary's PostgreSQL, a minute later SIGCONT",
+          FROZEN_GOAL_S, freeze_postgres),
     Drill("primary_off", "power-off of the primary's machine", PRIMARY_GOAL_S, cut_primary),
     Drill("primary_isolated", "partition of the primary", PRIMARY_GOAL_S, isolate_primary),
     Drill("primary_separated", "partition of the primary, clients still reach it", PRIMARY_GOAL_S,

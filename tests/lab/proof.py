@@ -7,37 +7,16 @@ RIZZPAY_LAB_BARE=1 starts from machines without any of the packages.
 """
 
 import os
-import re
-import subprocess
 
 import pytest
 
 from tests.lab import drilling
 from tests.lab.cluster import Cluster
 from tests.lab.drills import DRILLS
-from tests.lab.lab import ROOT, Lab
+from tests.lab.plays import play
 
-LOGS = ROOT / "var" / "lab"
 CHOSEN = os.environ.get("RIZZPAY_LAB_DRILLS", "").split() or [drill.name for drill in DRILLS]
-RECAP = re.compile(
-    r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE
-)
-
 pytestmark = pytest.mark.timeout(3600)
-
-
-def play(lab: Lab, log: str, *arguments: str) -> dict[str, int]:
-    """Run site.yml; return how much it changed, by machine, or fail with the end of its log."""
-    LOGS.mkdir(parents=True, exist_ok=True)
-    file = LOGS / f"{log}.log"
-    with file.open("w") as out:
-        done = subprocess.run(
-            lab.playbook("site.yml", *arguments), stdout=out, stderr=out, check=False,
-            stdin=subprocess.DEVNULL, **lab.controller(),
-        )  # fmt: skip
-    said = file.read_text()
-    assert done.returncode == 0, said[-4000:]
-    return {host: int(changed) for host, _, changed, *_ in RECAP.findall(said)}
 
 
 def test_a_fresh_site_can_be_asked_what_would_change(lab):
