@@ -1,6 +1,7 @@
 """The lab of the proofs on booted machines: made once a session, and taken down.
 
-RIZZPAY_LAB_NAME names a lab that stands already, which is used and left standing.
+RIZZPAY_LAB_NAME names a lab that stands already, which is used and left standing;
+RIZZPAY_LAB_INVENTORY the inventory of one that is made, `ha` by default.
 """
 
 import os
@@ -13,6 +14,7 @@ from tests.lab.lab import Lab
 from tests.lab.till import Till
 
 STANDING = os.environ.get("RIZZPAY_LAB_NAME", "")
+INVENTORY = os.environ.get("RIZZPAY_LAB_INVENTORY", "ha")
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +23,7 @@ def lab():
     if STANDING:
         yield Lab.find(STANDING)
         return
-    made, begun = Lab("proof"), time.monotonic()
+    made, begun = Lab("proof", INVENTORY), time.monotonic()
     try:
         made.up(filled=os.environ.get("RIZZPAY_LAB_BARE") != "1")
         yield made
