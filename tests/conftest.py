@@ -101,7 +101,7 @@ def own_database(cluster):
     """A migrated, empty database for one test alone, which may break it."""
     name = f"own_{os.urandom(6).hex()}"
     with cluster.server.connect() as conn:
-        conn.execute(f"CREATE DATABASE {name} TEMPLATE twin STRATEGY file_copy")
+        conn.execute(f"CREATE DATABASE {name} TEMPLATE twin STRATEGY file_copy OWNER rizzpay_owner")
         yield msgspec.structs.replace(cluster.settings, name=name)
         conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
