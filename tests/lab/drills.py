@@ -22,8 +22,8 @@ TOKENS = "/var/lib/rizzpay-hsm/tokens"
 CLOCK_JUMP_S, CLOCK_STAY_S = 3600, 5.0
 # A Patroni whose clock went back waits by it, so that its lease of 20 s runs out.
 CLOCK_GOAL_S = 30.0
-# A machine that answers is not silent: it is the lease of 20 s that ends this reign.
-FROZEN_GOAL_S, FROZEN_S = 30.0, 60.0
+# A machine that answers is not silent: its lease of 20 s runs out before there is an election.
+FROZEN_GOAL_S, FROZEN_S = 35.0, 60.0
 
 
 @dataclass(frozen=True)
