@@ -940,6 +940,8 @@ CREATE INDEX payment_attempts_payment ON rizzpay.payment_attempts USING btree (p
 
 CREATE INDEX payments_by_status ON rizzpay.payments USING btree (merchant_id, livemode, status, created_at DESC, id DESC) WHERE (status <> ALL (ARRAY['captured'::text, 'requires_action'::text]));
 
+CREATE UNIQUE INDEX payments_gateway_reference ON rizzpay.payments USING btree (gateway, gateway_reference) WHERE (amount_authorized > 0);
+
 CREATE INDEX payments_list ON rizzpay.payments USING btree (merchant_id, livemode, created_at DESC, id DESC);
 
 CREATE INDEX payments_payer ON rizzpay.payments USING btree (payer_id) WHERE (payer_id IS NOT NULL);

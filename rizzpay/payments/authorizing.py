@@ -199,7 +199,7 @@ def _approved(
 ) -> Changes:
     if attempt.status in {AttemptStatus.APPROVED, AttemptStatus.CONFLICTED}:
         return unchanged(snapshot)
-    if approved.money != snapshot.payment.money:
+    if approved.money != snapshot.payment.money or context.reference_taken:
         return contradicted(snapshot, attempt, approved, context)
     late = snapshot.payment.status in OVER
     forced = late and (

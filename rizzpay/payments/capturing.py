@@ -19,6 +19,7 @@ from rizzpay.gateways.port import (
 )
 from rizzpay.ledger import model as ledger
 from rizzpay.payments.authorizing import NOT_RECEIVED, UNREACHABLE, abandon
+from rizzpay.payments.contradicting import TAKEN
 from rizzpay.payments.model import (
     EXPIRE_AUTHORIZATION,
     OPEN_ATTEMPT,
@@ -47,6 +48,7 @@ from rizzpay.payments.types import (
 
 HELD = frozenset({Status.AUTHORIZED, Status.PARTIALLY_CAPTURED})
 WAITS_FOR_CUSTOMER = frozenset({Status.CREATED, Status.REQUIRES_ACTION})
+OTHER_AMOUNT = "the gateway reports another amount"
 EXPIRED_NOTE = "expired"  # the void was ours, because the hold had run out
 
 
@@ -122,7 +124,9 @@ def conclude(  # noqa: C901 - one arm an outcome
             if attempt.kind is AttemptKind.VOID:
                 return _voided(snapshot, attempt, context)
             if outcome.money.minor != attempt.amount:
-                return _lost_sight(snapshot, attempt, "the gateway reports another amount", context)
+                return _contradicted(snapshot, attempt, OTHER_AMOUNT, context)
+            if context.reference_taken:
+                return _contradicted(snapshot, attempt, TAKEN, context)
             return _captured(snapshot, attempt, outcome, context)
         case Declined():
             return _declined(snapshot, attempt, outcome, context)
@@ -331,7 +335,6 @@ def _lost_sight(snapshot: Snapshot, attempt: Attempt, detail: str, context: Cont
         attempt, status=AttemptStatus.UNKNOWN, note=attempt.note or detail, updated_at=context.now
     )
     payment = replace(snapshot.payment, open_unknown=_still_unknown(snapshot, attempt) + 1)
-    case = Case(context.id("case", 0), attempt.id, payment.id, "conflicted")
     return Changes(
         payment=_settle(payment, context),
         action="payment.unknown",
@@ -339,5 +342,17 @@ def _lost_sight(snapshot: Snapshot, attempt: Attempt, detail: str, context: Cont
         attempts=(told,),
         said=(Said("payment.unknown"),),
         later=(first_enquiry(attempt.id, RESOLVE_ATTEMPT, context),),
-        cases=(case,) if "another amount" in detail else (),
     )
+
+
+def _contradicted(snapshot: Snapshot, attempt: Attempt, detail: str, context: Context) -> Changes:
+    """What the gateway says cannot be: it stays unknown, and a person has the case at once."""
+    changes = _lost_sight(snapshot, attempt, detail, context)
+    if changes.nothing:  # it was unknown before; nothing else about it is new
+        changes = Changes(
+            payment=touched(snapshot.payment, context.now),
+            action="payment.contradicted",
+            note={"attempt": attempt.id, "detail": detail},
+        )
+    case = Case(context.id("case", 0), attempt.id, snapshot.payment.id, "conflicted")
+    return replace(changes, cases=(case,))

@@ -1,4 +1,4 @@
-"""What a gateway says that cannot be: another amount or currency than we asked for."""
+"""What a gateway says that cannot be: another amount than we asked for, another payment's RRN."""
 
 from msgspec.structs import replace
 
@@ -18,22 +18,30 @@ from rizzpay.payments.model import (
 from rizzpay.payments.states import AttemptStatus, Happening
 from rizzpay.payments.types import Attempt
 
+TAKEN = "the gateway reports an RRN or reference that another payment has"
+
 
 def contradicted(
     snapshot: Snapshot, attempt: Attempt, approved: Approved, context: Context
 ) -> Changes:
-    """The gateway took another amount or currency: keep the money apart, ask a person."""
+    """Keep what cannot be apart and ask a person.
+
+    Money of another amount goes to suspense. Money under the RRN or reference of another payment
+    is in the books once already and is not booked again (`context.reference_taken`); the attempt
+    keeps what the gateway said, the payment stays without the RRN, which is the other's.
+    """
+    said = TAKEN if context.reference_taken else _difference(approved.money)
     payment = replace(
         moved(snapshot.payment, Happening.CONTRADICTED, context.now),
         gateway_reference=approved.gateway_reference,
-        rrn=approved.rrn,
+        rrn=None if context.reference_taken else approved.rrn,
         open_unknown=0,
         next_action=None,
     )
     told = replace(
         attempt,
         status=AttemptStatus.CONFLICTED,
-        note=_difference(approved.money),
+        note=said,
         updated_at=context.now,
         gateway_reference=approved.gateway_reference,
         rrn=approved.rrn,
@@ -41,14 +49,13 @@ def contradicted(
     source = ledger.gateway_account(payment.gateway)
     entry = (source, ledger.SUSPENSE, approved.money.minor, ledger.Phase.POSTED, "conflict")
     same_currency = approved.money.currency == payment.money.currency
+    booked = approved.captured and same_currency and not context.reference_taken
     return Changes(
         payment=payment,
         action="payment.conflicted",
-        note={"attempt": attempt.id, "said": _difference(approved.money)},
+        note={"attempt": attempt.id, "said": said},
         attempts=(told,),
-        transfers=(transfer(payment, context, 0, entry),)
-        if approved.captured and same_currency
-        else (),
+        transfers=(transfer(payment, context, 0, entry),) if booked else (),
         said=(Said("payment.conflicted"),),
         not_any_more=enquiry_of(attempt),
         cases=(Case(context.id("case", 1), payment.id, payment.id, "conflicted"),),

@@ -62,6 +62,7 @@ class Context(Struct, frozen=True, gc=False):
     request_id: str | None
     clocks: Clocks
     fresh: Fresh
+    reference_taken: bool = False  # the outcome's RRN or reference is another payment's already
 
     def id(self, prefix: str, index: int) -> str:
         """Return the `index`-th fresh id with a prefix; the same inputs give the same id."""

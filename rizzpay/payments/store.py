@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import LiteralString
 
 import msgspec
+from psycopg.errors import UniqueViolation
 
 from rizzpay.core.tenant import Tenant
 from rizzpay.infra import arrays
@@ -21,6 +22,7 @@ from rizzpay.payments.rows import Asked
 from rizzpay.payments.states import Status
 from rizzpay.payments.types import Attempt, Payment, PaymentFilter, Refund
 
+ONE_PAYMENTS_ONLY = frozenset({"payments_rrn", "payments_gateway_reference"})  # unique indexes
 EVERY_PAYMENT_IS = frozenset({Status.CAPTURED, Status.REQUIRES_ACTION})  # as migration 0011 says
 
 PAYMENT_COLUMNS: LiteralString = """
@@ -244,6 +246,11 @@ def update_payments(conn: Connection, payments: Sequence[Payment]) -> None:
     if payments:
         sent = conn.send(UPDATE_PAYMENTS, rows.changed_payments(payments))
         conn.expect(sent, len(payments), "payments")
+
+
+def is_reference_taken(error: Exception) -> bool:
+    """Tell whether a set failed because another payment has its RRN or gateway's reference."""
+    return isinstance(error, UniqueViolation) and error.diag.constraint_name in ONE_PAYMENTS_ONLY
 
 
 def insert_attempts(conn: Sender, attempts: Sequence[Attempt]) -> None:

@@ -165,7 +165,20 @@ class Writer:
                     self._row_types[writes[0].tenant.livemode].forget()
                 elif not (isinstance(error, _Hopeless) or idempotency.is_taken(error)):
                     raise
-        return self._transact(writes)
+        return self._settle(writes)
+
+    def _settle(self, writes: list[Write]) -> list[Result | Exception]:
+        """Write a set; one whose RRN or reference is another payment's already decides again.
+
+        The unique indexes see that, so that no two sets at once can both pass; a set of several is
+        taken apart first (infra/group_commit.py), down to the one item that it is about.
+        """
+        try:
+            return self._transact(writes)
+        except Exception as error:
+            if len(writes) > 1 or not store.is_reference_taken(error):
+                raise
+        return self._transact(writes, reference_taken=True)
 
     def _begin(self, writes: list[Write]) -> list[Result | Exception]:
         """Write new payments; everything is ready before a connection is taken."""
@@ -198,7 +211,9 @@ class Writer:
         except Exception as error:
             raise _Hopeless from error
 
-    def _transact(self, writes: list[Write]) -> list[Result | Exception]:
+    def _transact(
+        self, writes: list[Write], *, reference_taken: bool = False
+    ) -> list[Result | Exception]:
         batch = [_Item(write) for write in writes]
         database = self._databases[writes[0].tenant.livemode]
         with database.pipelined(*{write.tenant for write in writes}) as conn:
@@ -206,7 +221,8 @@ class Writer:
             locked = store.lock(conn, known) if known else None
             self._claim(conn, batch)
             snapshots = locked.snapshots() if locked is not None else {}
-            self._decide(snapshots, [item for item in batch if item.outcome is None])
+            open_items = [item for item in batch if item.outcome is None]
+            self._decide(snapshots, open_items, reference_taken=reference_taken)
             self._refuse(conn, [item for item in batch if _is_own_refusal(item.outcome)])
             made = [item for item in batch if item.after is not None]
             cut_off = [item.write.settles for item in made if item.write.settles is not None]
@@ -243,12 +259,15 @@ class Writer:
                         extra={"original_request_id": result.original_request_id},
                     )
 
-    def _decide(self, snapshots: dict[str, Snapshot], items: list[_Item]) -> None:
+    def _decide(
+        self, snapshots: dict[str, Snapshot], items: list[_Item], *, reference_taken: bool
+    ) -> None:
         """Let every item decide on the payment as the items before it left it."""
-        now = clock.now()
+        now, clocks = clock.now(), self._clocks
         for item in items:
-            write = item.write
-            context = Context(now, write.actor, write.request_id, self._clocks, ids.Fresh(now))
+            write, fresh = item.write, ids.Fresh(now)
+            actor, request_id = write.actor, write.request_id
+            context = Context(now, actor, request_id, clocks, fresh, reference_taken)
             item.before = snapshots.get(write.payment_id)
             try:
                 item.changes = changes = write.decide(item.before, context)

@@ -176,6 +176,15 @@ BREAKS = [
         "ALTER TABLE rizzpay.ledger_transfers DISABLE TRIGGER resolves_pending",
         "one by one",
     ),
+    (
+        "0016_one_reference_one_payment",
+        (
+            "DROP INDEX rizzpay.payments_gateway_reference;"
+            "CREATE INDEX payments_gateway_reference"
+            " ON rizzpay.payments (gateway, gateway_reference) WHERE amount_authorized > 0"
+        ),
+        "one payment's only",
+    ),
 ]
 
 

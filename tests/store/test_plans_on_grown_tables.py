@@ -48,7 +48,7 @@ UPDATED = {
     name: [value] * 64
     for name, value in {
         "authorized": 100, "captured": 100, "capture_pending": 0, "refunded": 0,
-        "refund_pending": 0, "gateway_references": "x", "rrns": None, "next_actions": None,
+        "refund_pending": 0, "gateway_references": None, "rrns": None, "next_actions": None,
         "failures": None, "cancellation_reasons": None, "lates": "false",
         "funds": "merchant_pending", "hold_transfer_ids": None, "hold_amounts": 0,
         "closing_attempt_ids": None, "open_unknowns": 0, "expire_ats": None,

@@ -94,8 +94,8 @@ def conclusion(write: Write, attempt_id: str, outcome: port.Outcome) -> Write:
 
 
 def taken() -> port.Approved:
-    """An approval without an RRN, which is unique for each gateway."""
-    return replace(approved(), rrn=None)
+    """An approval under a reference of its own; a gateway has it for one payment only."""
+    return replace(approved(), gateway_reference=f"gw_{secrets.token_hex(8)}", rrn=None)
 
 
 def submitted(writer: Writer, writes: list[Write]) -> list:

@@ -162,6 +162,37 @@ def test_another_amount_is_kept_apart_and_shown_to_a_person():
     assert [case.reason for case in changes.cases] == ["conflicted"]
 
 
+def test_money_under_the_reference_of_another_payment_is_not_booked_again():
+    snapshot, attempt_id = begun(new_payment())
+    taken = replace(context(), reference_taken=True)
+    changes = authorizing.conclude(snapshot, attempt_id, approved(), taken)
+    assert changes.payment.status is Status.CONFLICTED
+    assert (changes.payment.rrn, changes.payment.amount_authorized) == (None, 0)
+    assert changes.attempts[0].rrn == approved().rrn
+    assert (changes.transfers, changes.payment.amount_captured) == ((), 0)
+    assert [case.reason for case in changes.cases] == ["conflicted"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("harm", ["amount", "reference"])
+def test_a_capture_that_cannot_be_is_a_case_whether_it_was_known_or_not(known, harm):
+    snapshot, attempt_id = begun(new_payment())
+    held = told(snapshot, attempt_id, replace(approved(captured=False), rrn=None))
+    capture_id = ids.new_id("capture", AT)
+    asked = held.after(
+        capturing.begin_capture(held, capture_id, CreateCapture(None, final=False), context())
+    )
+    if not known:
+        lost = capturing.conclude(asked, capture_id, port.Unknown("time-out"), context())
+        asked = asked.after(lost)
+    at = replace(context(), reference_taken=harm == "reference")
+    outcome = approved(10_000 if harm == "reference" else 9_000)
+    changes = capturing.conclude(asked, capture_id, outcome, at)
+    assert changes.payment.status is Status.UNKNOWN
+    assert (changes.payment.amount_captured, changes.transfers) == (0, ())
+    assert [case.reason for case in changes.cases] == ["conflicted"]
+
+
 def test_the_table_of_payments_has_no_timer_from_unknown_to_failed():
     assert not PAYMENTS.allows(Status.UNKNOWN, Happening.EXPIRED)
     assert not PAYMENTS.allows(Status.UNKNOWN, Happening.CANCELLED)
