@@ -7,6 +7,7 @@ further captures while it is under way; if it is declined, the payment opens aga
 from msgspec.structs import replace
 
 from rizzpay.core.errors import Refused
+from rizzpay.core.money import Money
 from rizzpay.gateways.port import (
     Absent,
     ActionRequired,
@@ -48,7 +49,7 @@ from rizzpay.payments.types import (
 
 HELD = frozenset({Status.AUTHORIZED, Status.PARTIALLY_CAPTURED})
 WAITS_FOR_CUSTOMER = frozenset({Status.CREATED, Status.REQUIRES_ACTION})
-OTHER_AMOUNT = "the gateway reports another amount"
+OTHER_AMOUNT = "the gateway reports another amount or currency"
 EXPIRED_NOTE = "expired"  # the void was ours, because the hold had run out
 
 
@@ -123,7 +124,7 @@ def conclude(  # noqa: C901 - one arm an outcome
         case Approved():
             if attempt.kind is AttemptKind.VOID:
                 return _voided(snapshot, attempt, context)
-            if outcome.money.minor != attempt.amount:
+            if outcome.money != Money(attempt.amount, snapshot.payment.money.currency):
                 return _contradicted(snapshot, attempt, OTHER_AMOUNT, context)
             if context.reference_taken:
                 return _contradicted(snapshot, attempt, TAKEN, context)

@@ -174,7 +174,7 @@ def test_money_under_the_reference_of_another_payment_is_not_booked_again():
 
 
 @pytest.mark.parametrize("known", [True, False])
-@pytest.mark.parametrize("harm", ["amount", "reference"])
+@pytest.mark.parametrize("harm", ["amount", "currency", "reference"])
 def test_a_capture_that_cannot_be_is_a_case_whether_it_was_known_or_not(known, harm):
     snapshot, attempt_id = begun(new_payment())
     held = told(snapshot, attempt_id, replace(approved(captured=False), rrn=None))
@@ -186,7 +186,11 @@ def test_a_capture_that_cannot_be_is_a_case_whether_it_was_known_or_not(known, h
         lost = capturing.conclude(asked, capture_id, port.Unknown("time-out"), context())
         asked = asked.after(lost)
     at = replace(context(), reference_taken=harm == "reference")
-    outcome = approved(10_000 if harm == "reference" else 9_000)
+    outcome = {
+        "amount": approved(9_000),
+        "currency": approved(currency="USD"),
+        "reference": approved(),
+    }[harm]
     changes = capturing.conclude(asked, capture_id, outcome, at)
     assert changes.payment.status is Status.UNKNOWN
     assert (changes.payment.amount_captured, changes.transfers) == (0, ())
