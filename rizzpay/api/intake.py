@@ -112,8 +112,7 @@ def _method(body: AnyMethod, caller: Caller) -> tuple[Method, dict[str, str]]:
     """Return the method, and what of it may be stored in clear and shown."""
     match body:
         case CardMethod():
-            shown = {"type": "card", "token_last4": body.token[-TOKEN_SHOWN:]}
-            return Card(Secret(body.token)), shown
+            return _card(body.token)
         case UpiMethod():
             return _upi(body, caller)
         case NetBankingMethod():
@@ -124,6 +123,12 @@ def _method(body: AnyMethod, caller: Caller) -> tuple[Method, dict[str, str]]:
             return BankTransfer(), {"type": "bank_transfer"}
         case _:
             assert_never(body)
+
+
+def _card(token: str | None) -> tuple[Method, dict[str, str]]:
+    if token is None:
+        return Card(None), {"type": "card"}
+    return Card(Secret(token)), {"type": "card", "token_last4": token[-TOKEN_SHOWN:]}
 
 
 def _upi(body: UpiMethod, caller: Caller) -> tuple[Method, dict[str, str]]:

@@ -62,9 +62,9 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class CardMethod(_Strict, tag_field="type", tag="card", frozen=True, kw_only=True):
-    """A card, by the token that stands for it."""
+    """A card, by the token that stands for it; without one, the gateway's page asks for it."""
 
-    token: Annotated[str, Meta(pattern="^tok_[A-Za-z0-9_]{1,60}$")]
+    token: Annotated[str, Meta(pattern="^tok_[A-Za-z0-9_]{1,60}$")] | None = None
 
 
 class UpiMethod(_Strict, tag_field="type", tag="upi", frozen=True, kw_only=True):

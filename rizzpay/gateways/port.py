@@ -25,9 +25,9 @@ class CaptureMethod(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A card by its token; the number never comes here."""
+    """A card by its token, or one that the gateway's own page asks for; no number comes here."""
 
-    token: Secret[str]
+    token: Secret[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +169,17 @@ class Absent:
     """Answer to an enquiry only: the gateway never got it, and will refuse it from now on."""
 
 
+Operation = CaptureRequest | VoidRequest | RefundRequest
 Outcome = Approved | ActionRequired | Processing | Declined | NotSent | Unknown
 EnquiryOutcome = Outcome | Absent
 
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """A verified message from a gateway: which of our requests it is about, and the outcome."""
+    """A verified message from a gateway: which of our requests it is about, and the outcome.
+
+    A genuine message about nothing of ours has an empty `attempt_id`; it is kept and counted.
+    """
 
     provider_event_id: str
     attempt_id: str  # att_…, cap_… or rfnd_…: the id that we sent
@@ -207,8 +211,13 @@ class Charges(Protocol):
         """Give money back."""
         ...
 
-    def enquire(self, attempt_id: str, *, invited: bool = False) -> EnquiryOutcome:
+    def enquire(
+        self, attempt_id: str, *, invited: bool = False, about: Operation | None = None
+    ) -> EnquiryOutcome:
         """Ask what became of a request; one that fails is Unknown, never NotSent.
+
+        `about` is the capture, void or refund as it was asked for, None for an authorization: not
+        every gateway knows these by our id. It may ask for the same again where that is harmless.
 
         A gateway that never got it refuses it from now on (Absent), except when it is `invited`:
         a customer has our own link and may still pay, so it stays open (ActionRequired).

@@ -5,12 +5,14 @@ The order of the settings is the order of preference. It knows no gateway and no
 
 from dataclasses import dataclass
 
-from rizzpay.gateways.port import CaptureMethod
+from rizzpay.gateways.port import CaptureMethod, Card, Method
+
+CARD_PAGE = "card_page"  # a card without a token: the gateway's own page asks for it
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What one configured gateway takes. Method types are those of the API."""
+    """What one configured gateway takes. Method types are those of the API, and card_page."""
 
     gateway: str
     livemode: bool
@@ -24,6 +26,11 @@ class NoRoute:
     """Nothing fits; `reason` is a sentence for the merchant."""
 
     reason: str
+
+
+def kind(method: Method, type_: str) -> str:
+    """Return what routing calls a method whose type the API calls `type_`."""
+    return CARD_PAGE if method == Card(None) else type_
 
 
 def choose(

@@ -17,6 +17,7 @@ from rizzpay.gateways.port import (
     Declined,
     EnquiryOutcome,
     Method,
+    Operation,
     Outcome,
     RefundRequest,
     Unknown,
@@ -26,6 +27,7 @@ from rizzpay.gateways.port import (
     VoidRequest,
 )
 from rizzpay.infra import metrics
+from rizzpay.payments.model import Snapshot
 from rizzpay.payments.types import Attempt, AttemptKind, CreatePayment, Payment, Refund
 
 
@@ -60,14 +62,7 @@ class Asker:
             return Unknown("the payment has no reference of its gateway")
         if attempt.kind is AttemptKind.VOID:
             return connector.void(VoidRequest(attempt.id, reference))
-        return connector.capture(
-            CaptureRequest(
-                attempt_id=attempt.id,
-                gateway_reference=reference,
-                money=Money(attempt.amount, payment.money.currency),
-                final=payment.closing_attempt_id == attempt.id,
-            )
-        )
+        return connector.capture(_capture(payment, attempt, reference))
 
     def refund(self, payment: Payment, refund: Refund) -> Outcome:
         """Ask for a refund; asking twice with the same id is asking once."""
@@ -76,9 +71,13 @@ class Asker:
             return Unknown("the payment has no reference of its gateway")
         return connector.refund(RefundRequest(refund.id, payment.gateway_reference, refund.money))
 
-    def enquire(self, gateway: str, object_id: str, *, invited: bool = False) -> EnquiryOutcome:
+    def enquire(
+        self, snapshot: Snapshot, object_id: str, *, invited: bool = False
+    ) -> EnquiryOutcome:
         """Ask what became of an attempt or refund; `invited`: a customer may still pay it."""
-        return self.gateways.get(gateway).connector.enquire(object_id, invited=invited)
+        connector = self.gateways.get(snapshot.payment.gateway).connector
+        about = _sent(snapshot, object_id)
+        return connector.enquire(object_id, invited=invited, about=about)
 
     def _request(
         self, payment: Payment, attempt_id: str, command: CreatePayment
@@ -106,6 +105,34 @@ def expiry(method: Method, settings: PaymentSettings, now: datetime) -> datetime
         case _:
             seconds = settings.redirect_expiry_s
     return now + timedelta(seconds=seconds)
+
+
+def _capture(payment: Payment, attempt: Attempt, reference: str) -> CaptureRequest:
+    return CaptureRequest(
+        attempt_id=attempt.id,
+        gateway_reference=reference,
+        money=Money(attempt.amount, payment.money.currency),
+        final=payment.closing_attempt_id == attempt.id,
+    )
+
+
+def _sent(snapshot: Snapshot, object_id: str) -> Operation | None:
+    """Return the capture, void or refund as it was asked for; None for an authorization."""
+    payment = snapshot.payment
+    reference = payment.gateway_reference
+    if reference is None:
+        return None
+    for refund in snapshot.refunds:
+        if refund.id == object_id:
+            return RefundRequest(refund.id, reference, refund.money)
+    attempt = snapshot.attempt(object_id)
+    match attempt.kind:
+        case AttemptKind.AUTHORIZE:
+            return None
+        case AttemptKind.CAPTURE:
+            return _capture(payment, attempt, reference)
+        case AttemptKind.VOID:
+            return VoidRequest(attempt.id, reference)
 
 
 def _count(payment: Payment, outcome: Outcome) -> None:

@@ -2,6 +2,7 @@
 
 from rizzpay.config import PaymentSettings
 from rizzpay.core.errors import Refused
+from rizzpay.gateways import routing
 from rizzpay.gateways.routing import NoRoute
 from rizzpay.idempotency.model import Claim
 from rizzpay.ledger.model import MERCHANT_PENDING
@@ -15,7 +16,8 @@ def new_payment(
     asker: Asker, settings: PaymentSettings, caller: Caller, command: CreatePayment, claim: Claim
 ) -> Payment:
     """Return the payment that a request asks for; raises Refused(method_not_supported)."""
-    wanted, currency = command.method_view["type"], command.money.currency
+    wanted = routing.kind(command.method, command.method_view["type"])
+    currency = command.money.currency
     routes = asker.gateways.choose(
         (wanted, currency, caller.tenant.livemode, command.capture_method)
     )

@@ -37,6 +37,7 @@ from rizzpay.payments.writer import Decide, Write, Written
 from rizzpay.vault import service as vault
 
 REFUND_PREFIX = "rfnd_"
+VOID_AGAIN_S = 21_600  # a hold that its gateway does not release now; some do so by themselves
 ASK_AGAIN_S = 30  # after an enquiry that did not reach the gateway
 FINAL_PATIENCE_S = 86_400  # between enquiries once a person has the case
 
@@ -71,7 +72,7 @@ class Resolver:
         found = self._find(job.key)
         if found is None or not self._is_open(found.snapshot, job.key):
             return Done()
-        outcome = self.parts.asker.enquire(found.snapshot.payment.gateway, job.key)
+        outcome = self.parts.asker.enquire(found.snapshot, job.key)
         if _settles(outcome):
             self._conclude(found, job.key, outcome)
             return Done()
@@ -99,7 +100,7 @@ class Resolver:
             return Done()
         attempt = _asked(found.snapshot)
         if attempt is not None:
-            outcome = self.parts.asker.enquire(attempt.gateway, attempt.id)
+            outcome = self.parts.asker.enquire(found.snapshot, attempt.id)
             if isinstance(outcome, Unknown | NotSent):
                 return Again(clock.now() + timedelta(seconds=ASK_AGAIN_S), "no answer")
             if not isinstance(outcome, ActionRequired | Processing | Absent):
@@ -128,7 +129,9 @@ class Resolver:
             None,
         )
         outcome = self.parts.asker.operate(written.after.payment, written.after.attempt(void_id))
-        self._conclude(Found(written.after, found.payer), void_id, outcome)
+        after = self._conclude(Found(written.after, found.payer), void_id, outcome)
+        if after.payment.status in capturing.HELD:
+            return Again(clock.now() + timedelta(seconds=VOID_AGAIN_S), "still held")
         return Done()
 
     # Callbacks and demand
@@ -181,10 +184,11 @@ class Resolver:
         asked = _open_ids(found.snapshot) if found is not None else []
         if found is None or not asked:
             return SyncResult("settled", clock.now())
-        gateway = found.snapshot.payment.gateway
         waits = _waits_for_customer(found.snapshot)
         asking = {
-            name: gevent.spawn(self.parts.asker.enquire, gateway, name, invited=name in waits)
+            name: gevent.spawn(
+                self.parts.asker.enquire, found.snapshot, name, invited=name in waits
+            )
             for name in asked
         }
         gevent.joinall(list(asking.values()), timeout=self.parts.settings.sync_max_s)
@@ -241,14 +245,14 @@ class Resolver:
         *,
         reschedule: bool = True,
         callback: int | None = None,
-    ) -> None:
+    ) -> Snapshot:
         decide = _Conclusion(object_id, outcome)
 
         def decided(snapshot: Snapshot, context: Context) -> Changes:
             changes = decide(snapshot, context)
             return changes if reschedule else _without_jobs(changes)
 
-        self._write(found, object_id, on_existing(decided), object_id, callback)
+        return self._write(found, object_id, on_existing(decided), object_id, callback).after
 
     def _write(
         self,

@@ -191,6 +191,11 @@ def test_a_return_to_loopback_is_for_test_mode(client):
     assert client.pay(return_url="http://127.0.0.1:3000/back").status == 201
 
 
+def test_a_card_without_a_token_needs_a_gateway_with_a_page(client):
+    answer = client.pay(method={"type": "card"})
+    assert (answer.status, answer.code) == (422, "method_not_supported")
+
+
 @pytest.mark.parametrize("currency", ["JPY", "USD"])
 def test_a_currency_that_no_gateway_takes_is_refused(client, currency):
     answer = client.pay(currency=currency)

@@ -66,7 +66,7 @@ def test_the_largest_amount_is_not_too_large(client):
     [
         ({"surprise": 1}, "surprise"),
         ({"method": {"type": "cheque"}}, "method.type"),
-        ({"method": {"type": "card"}}, "method.token"),
+        ({"method": {"type": "card", "token": 5}}, "method.token"),
         ({"method": {"type": "card", "token": "tok_a\n"}}, "method.token"),
         ({"method": {"type": "card", "token": "card_1"}}, "method.token"),
         ({"method": "card"}, "method"),

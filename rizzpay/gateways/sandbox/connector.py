@@ -34,6 +34,7 @@ from rizzpay.gateways.port import (
     Method,
     NetBanking,
     NotSent,
+    Operation,
     Outcome,
     Processing,
     RefundRequest,
@@ -108,8 +109,11 @@ class SandboxGateway:
         """Give money back."""
         return self._ask("/v1/refunds", build_refund(request), request.refund_id, "refund")
 
-    def enquire(self, attempt_id: str, *, invited: bool = False) -> EnquiryOutcome:
+    def enquire(
+        self, attempt_id: str, *, invited: bool = False, about: Operation | None = None
+    ) -> EnquiryOutcome:
         """Ask what became of a request; an enquiry that fails tells nothing, so it is Unknown."""
+        del about  # our id says it all
         try:
             response = self._send("/v1/enquiries", build_enquiry(attempt_id, invited=invited))
         except (http_client.NotSent, http_client.NoAnswer) as error:
@@ -258,8 +262,8 @@ def _is_timestamp(text: str) -> bool:
 
 def _method(method: Method) -> dict[str, str]:
     match method:
-        case Card():
-            return {"type": "card", "token": method.token.reveal()}
+        case Card():  # routing sends none without a token here; the acquirer would refuse it
+            return {"type": "card", "token": method.token.reveal() if method.token else ""}
         case UpiIntent():
             return {"type": "upi", "flow": "intent"}
         case UpiQr():
