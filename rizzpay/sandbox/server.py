@@ -1,16 +1,10 @@
 """Puts the sandbox together and runs it: one process, one thread for everything but sending."""
 
-import signal
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 
 import falcon
-import gevent
-from gevent import socket
 from gevent.event import Event
-from gevent.pool import Pool
-from gevent.pywsgi import WSGIServer
 
 from rizzpay.core import clock
 from rizzpay.core.errors import Misconfigured
@@ -22,14 +16,11 @@ from rizzpay.sandbox.inbox import Inbox
 from rizzpay.sandbox.letters import Letters
 from rizzpay.sandbox.protocol import Attempts, Enquiries, Ledger, Operations, Summary
 from rizzpay.sandbox.records import Records
+from rizzpay.sandbox.running import listen, run
 from rizzpay.sandbox.settings import Settings
-from rizzpay.sandbox.silence import Handler
 from rizzpay.sandbox.wire import CaptureIn, ChargeIn, RefundIn, Refused, VoidIn
 
-CONNECTIONS_MAX = 4096
-BACKLOG = 1024
 LOOK_AGAIN_S = 1.0  # at the latest, even when nothing says that something is due
-STOP_S = 0.3  # for requests under way; idle connections would wait for ever
 
 
 class Health:
@@ -92,29 +83,10 @@ def create_app(sandbox: Sandbox, settings: Settings) -> falcon.App[falcon.Reques
 
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; `ready` is told the URL. Raises Misconfigured at the start."""
-    listener = _listen(settings.host, settings.port)
-    host, port = listener.getsockname()[:2]
-    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    listener, address = listen(settings.host, settings.port)
     settings = replace(settings, public_url=(settings.public_url or address).rstrip("/"))
     sandbox = Sandbox(settings)
-    server = WSGIServer(
-        listener,
-        create_app(sandbox, settings),
-        handler_class=Handler,
-        spawn=Pool(CONNECTIONS_MAX),
-        log=None,
-        error_log=sys.stderr,
-    )
-    stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        gevent.signal_handler(number, stop.set)
-    server.start()
-    worker = gevent.spawn(sandbox.work)
-    worker.link_exception(lambda _: stop.set())
-    ready(address)
-    stop.wait()
-    server.stop(timeout=STOP_S)
-    worker.kill()
+    run(listener, create_app(sandbox, settings), lambda: ready(address), sandbox.work)
     sandbox.kept.close()
 
 
@@ -129,18 +101,3 @@ def _check_own_links(letters: Letters, settings: Settings) -> None:
             letters.check_url(settings.upi_callback_url)
         except Refused as error:
             raise Misconfigured(f"--upi-callback-url: {error.detail}") from None
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Accepted sockets inherit it: an answer in two packets would wait for a delayed ACK.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise Misconfigured(f"cannot listen on {host}:{port}: {error.strerror}") from None
-    return listener
