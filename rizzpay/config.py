@@ -119,6 +119,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upi_payee_vpa: str = ""
     upi_payee_name: str = ""  # as the payer's app shows it
     upi_payee_mcc: str = ""  # four digits
+    checkout_name: str = ""  # the business that a gateway's hosted checkout shows
 
 
 class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

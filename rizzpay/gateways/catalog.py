@@ -12,6 +12,7 @@ from rizzpay.config import Config, GatewaySettings, read_secret
 from rizzpay.core.errors import Misconfigured
 from rizzpay.gateways import routing, upi_links
 from rizzpay.gateways.port import Callbacks, CaptureMethod, Charges, Invites
+from rizzpay.gateways.razorpay.connector import RazorpayGateway
 from rizzpay.gateways.routing import NoRoute, Route
 from rizzpay.gateways.sandbox.connector import Keys, SandboxGateway
 from rizzpay.infra.http_client import HttpClient
@@ -26,7 +27,10 @@ class Connector(Charges, Callbacks, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """What a kind of gateway can do, by the API's method types."""
+    """What a kind of gateway can do, by the API's method types.
+
+    `card` is a card by its token, `card_page` one that the gateway's own page asks for.
+    """
 
     methods: frozenset[str]
     currencies: frozenset[str]
@@ -50,6 +54,19 @@ CAPABILITIES: Mapping[str, Capability] = {
         refunds=True,
         partial_refunds=True,
         own_upi_links=True,
+    ),
+    # Its hosted checkout takes all of them, and every one can wait to be captured, whole and once;
+    # the API lets only cards wait. What is not captured is given back by itself, not when we ask.
+    "razorpay": Capability(
+        methods=frozenset({"card_page", "upi", "netbanking", "wallet"}),
+        currencies=frozenset({"INR"}),
+        manual_capture=frozenset({"card_page"}),
+        partial_capture=False,
+        multiple_captures=False,
+        voids=False,
+        refunds=True,
+        partial_refunds=True,
+        own_upi_links=False,
     ),
 }
 
@@ -131,6 +148,14 @@ def _sandbox(name: str, settings: GatewaySettings, http: HttpClient) -> Connecto
     return SandboxGateway(name, settings, http, keys)
 
 
+def _razorpay(name: str, settings: GatewaySettings, http: HttpClient) -> Connector:
+    if not settings.checkout_name:
+        raise Misconfigured(f"gateways.{name}.checkout_name: the checkout has to show a business")
+    secrets = (read_secret(settings.secret_file), read_secret(settings.callback_secret_file))
+    return RazorpayGateway(name, settings, http, secrets)
+
+
 MAKERS: Mapping[str, Callable[[str, GatewaySettings, HttpClient], Connector]] = {
     "sandbox": _sandbox,
+    "razorpay": _razorpay,
 }

@@ -4,8 +4,9 @@ import pytest
 
 from rizzpay.config import GatewaySettings
 from rizzpay.core.errors import Misconfigured
+from rizzpay.core.secret import Secret
 from rizzpay.gateways import catalog, routing
-from rizzpay.gateways.port import CaptureMethod
+from rizzpay.gateways.port import CaptureMethod, Card
 from rizzpay.infra.http_client import HttpClient
 
 
@@ -58,8 +59,28 @@ def test_routes_keep_the_order_of_the_settings(settings):
 
 
 def test_an_unknown_kind_is_one_sentence(settings):
-    with pytest.raises(Misconfigured, match="known kinds: sandbox"):
+    with pytest.raises(Misconfigured, match="known kinds: razorpay, sandbox"):
         build(first=settings(kind="sandbax"))
+
+
+def test_a_checkout_without_a_business_is_one_sentence(settings):
+    with pytest.raises(Misconfigured, match=r"gateways\.first\.checkout_name"):
+        build(first=settings(kind="razorpay"))
+
+
+def test_several_accounts_of_a_kind_stand_side_by_side(settings):
+    page = settings(kind="razorpay", checkout_name="Shop")
+    gateways = build(cards=settings(), one=page, two=page)
+    chosen = routing.choose(gateways.routes, "upi", "INR", False, CaptureMethod.AUTOMATIC)
+    assert [route.gateway for route in chosen] == ["cards", "one", "two"]
+
+
+def test_a_card_goes_where_its_number_can_be_asked_for(settings):
+    gateways = build(tokens=settings(), pages=settings(kind="razorpay", checkout_name="Shop"))
+    for card, gateway in ((Card(None), "pages"), (Card(Secret("tok_1")), "tokens")):
+        wanted = routing.kind(card, "card")
+        chosen = routing.choose(gateways.routes, wanted, "INR", False, CaptureMethod.MANUAL)
+        assert [route.gateway for route in chosen] == [gateway]
 
 
 def test_a_missing_secret_is_one_sentence(settings, tmp_path):

@@ -1,0 +1,57 @@
+"""`rizzpay conformance`: plays a gateway's public API, to test a connector without its vendor."""
+
+import json
+from pathlib import Path
+
+import click
+
+from rizzpay.commands.sandbox import FILE, Address
+from rizzpay.config import read_secret
+from rizzpay.sandbox.razorpay.server import Settings, serve
+
+
+@click.group("conformance")
+def command() -> None:
+    """Run a server that speaks the wire format of a gateway's public API and moves no money."""
+
+
+@command.command("razorpay")
+@click.option(
+    "--listen",
+    type=Address(),
+    default="127.0.0.1:8091",
+    show_default=True,
+    help="Where to listen; port 0 takes a free one.",
+)
+@click.option("--key-id", default="rzp_test_conformance", show_default=True, help="The API key.")
+@click.option("--secret-file", type=FILE, required=True, help="Secret of the API key.")
+@click.option("--webhook-secret-file", type=FILE, required=True, help="What signs webhooks.")
+@click.option("--webhook-url", default="", help="Where webhooks go. Default: nowhere.")
+@click.option("--json", "as_json", is_flag=True, help="Say that it is ready in JSON.")
+def razorpay(
+    *,
+    listen: tuple[str, int],
+    key_id: str,
+    secret_file: Path,
+    webhook_secret_file: Path,
+    webhook_url: str,
+    as_json: bool,
+) -> None:
+    """Speak as Razorpay's API v1 does; the memory ends with the process.
+
+    Prints `ready URL` when it listens. Orders, payments, captures, refunds, the hosted checkout
+    with a mock bank page, and signed webhooks.
+    """
+    settings = Settings(
+        host=listen[0],
+        port=listen[1],
+        key_id=key_id,
+        secret=read_secret(str(secret_file)),
+        webhook_secret=read_secret(str(webhook_secret_file)),
+        webhook_url=webhook_url,
+    )
+
+    def ready(url: str) -> None:
+        print(json.dumps({"event": "ready", "url": url}) if as_json else f"ready {url}", flush=True)
+
+    serve(settings, ready)

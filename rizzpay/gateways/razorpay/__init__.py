@@ -1,0 +1,1 @@
+"""The connector to Razorpay: orders, their hosted checkout, captures, refunds, webhooks."""
