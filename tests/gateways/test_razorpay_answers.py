@@ -234,6 +234,14 @@ def test_while_one_try_is_open_the_others_decide_nothing():
     )
 
 
+def test_of_several_declines_the_last_one_counts_however_they_are_listed():
+    first = {**PAYMENT, "status": "failed", "captured": False, "error_reason": "card_expired"}
+    last = {**first, "id": "pay_2", "error_reason": "insufficient_funds"}
+    first["created_at"], last["created_at"] = 1_701_688_684, 1_701_688_721
+    told = [enquired(first, last), enquired(last, first)]
+    assert {outcome.reason for outcome in told} == {"insufficient_funds"}
+
+
 def test_an_order_that_is_not_there_is_absent_and_two_are_unknown():
     read = answers.read_enquiry
     assert read(answer({"items": []}), ATTEMPT, CHECKOUT) == Absent()

@@ -103,7 +103,8 @@ def _of_payments(
     """Return what the payments of an order come to: money first, then what may become money."""
     if any(payment.order_id != order.id for payment in payments):
         return Unknown("the order has the payment of another order")
-    outcomes = [read_payment(payment, capture) for payment in payments]
+    by_age = sorted(payments, key=lambda payment: payment.created_at)
+    outcomes = [read_payment(payment, capture) for payment in by_age]
     good = [outcome for outcome in outcomes if isinstance(outcome, Approved)]
     if len(good) > 1:
         return Unknown("several payments of this order have money")
@@ -115,7 +116,7 @@ def _of_payments(
             return open_ones[-1]
     failed = [outcome for outcome in outcomes if isinstance(outcome, Declined)]
     if failed and len(failed) == len(outcomes):
-        return failed[0]
+        return failed[-1]
     if order.status == "paid":
         return Unknown("the order is paid and names no payment")
     return ActionRequired(order.id, checkout.form(order, attempt_id))

@@ -88,6 +88,7 @@ class Payment(msgspec.Struct, frozen=True):
     captured: bool | None = None
     notes: Notes = msgspec.field(default_factory=dict)
     error_reason: str | None = None
+    created_at: int = 0
     acquirer_data: AcquirerData | list[Any] | None = None
 
 
