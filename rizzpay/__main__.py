@@ -30,6 +30,7 @@ COMMANDS = {
     "compliance": "rizzpay.commands.compliance",
     "partitions": "rizzpay.commands.partitions",
     "health": "rizzpay.commands.health",
+    "gateways": "rizzpay.commands.gateways",
     "sandbox": "rizzpay.commands.sandbox",
     "conformance": "rizzpay.commands.conformance",
 }
