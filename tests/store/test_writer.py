@@ -231,3 +231,34 @@ def test_two_writers_never_wait_for_each_other_in_a_ring(app, writer, worker, te
             (tenant.merchant_id,),
         ).fetchone()
     assert captured[0] == 40 * 10_000
+
+
+def test_an_rrn_of_another_merchant_ends_in_a_conflict_and_in_an_answer(writer, worker, tenant):
+    """The API's role sees no other merchant's payment; the index does."""
+    rrn = "".join(secrets.choice("0123456789") for _ in range(12))
+    other = new_tenant()
+    with worker.transaction() as conn:
+        conn.execute(
+            "INSERT INTO rizzpay.merchants (id, name, mcc, requests_per_minute, created_at) "
+            "VALUES (%s, 'Shop', '5411', 100, now())",
+            (other.merchant_id,),
+        )
+    pairs = [intent(other), *(intent(tenant) for _ in range(9))]
+    submitted(writer, [write for write, _ in pairs])
+    (first, one), (second, two), *good = pairs
+    taken_once = submitted(writer, [conclusion(first, one, replace(taken(), rrn=rrn))])
+    assert taken_once[0].answer.body == b"captured"
+    results = submitted(
+        writer,
+        [
+            conclusion(second, two, replace(taken(), rrn=rrn)),
+            *(conclusion(write, attempt_id, taken()) for write, attempt_id in good),
+        ],
+    )
+    bodies = [result.answer.body for result in results]
+    assert bodies == [b"conflicted", *[b"captured"] * 8]
+    replay = submitted(writer, [second])[0]
+    assert isinstance(replay, Served)
+    assert (replay.replayed, replay.answer.body) == (True, b"conflicted")
+    assert count(worker, "review_cases", tenant) == 1
+    assert count(worker, "review_cases", other) == 0
