@@ -108,7 +108,7 @@ def conclude(  # noqa: C901 - one arm an outcome
     match outcome:
         case Approved():
             if outcome.money != refund.money:
-                return _lost_sight(snapshot, refund, "the gateway reports another amount", context)
+                return _contradicted(snapshot, refund, context)
             return _processed(snapshot, refund, outcome, context)
         case Declined():
             return _failed(snapshot, refund, outcome, context)
@@ -296,3 +296,17 @@ def _lost_sight(snapshot: Snapshot, refund: Refund, detail: str, context: Contex
         refunds=(_moved(refund, RefundHappening.LOST_SIGHT, context),),
         later=(first_enquiry(refund.id, RESOLVE_REFUND, context),),
     )
+
+
+def _contradicted(snapshot: Snapshot, refund: Refund, context: Context) -> Changes:
+    """The gateway gave back another amount or currency: unknown, and a person has it at once."""
+    detail = "the gateway reports another amount or currency"
+    changes = _lost_sight(snapshot, refund, detail, context)
+    if changes.nothing:  # it was unknown before; nothing else about it is new
+        changes = Changes(
+            payment=touched(snapshot.payment, context.now),
+            action="refund.contradicted",
+            note={"refund": refund.id, "detail": detail},
+        )
+    case = Case(context.id("case", 0), refund.id, refund.payment_id, "conflicted")
+    return replace(changes, cases=(case,))

@@ -197,6 +197,26 @@ def test_a_capture_that_cannot_be_is_a_case_whether_it_was_known_or_not(known, h
     assert [case.reason for case in changes.cases] == ["conflicted"]
 
 
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("said", [approved(3_999), approved(4_000, currency="USD")])
+def test_a_refund_of_another_amount_is_unknown_and_a_case_whether_it_was_known_or_not(known, said):
+    snapshot, attempt_id = begun(new_payment())
+    paid = told(snapshot, attempt_id, approved())
+    refund_id = ids.new_id("refund", AT)
+    command = CreateRefund(paid.payment.id, 4_000, None, None, {})
+    asked = paid.after(refunding.begin(paid, refund_id, command, context()))
+    if not known:
+        lost = refunding.conclude(asked, refund_id, port.Unknown("time-out"), context())
+        asked = asked.after(lost)
+    changes = refunding.conclude(asked, refund_id, said, context())
+    after = asked.after(changes)
+    assert after.refund(refund_id).status.value == "unknown"
+    assert (after.payment.amount_refund_pending, after.payment.amount_refunded) == (4_000, 0)
+    assert [case.reason for case in changes.cases] == ["conflicted"]
+    good = refunding.conclude(after, refund_id, approved(4_000), context())
+    assert after.after(good).payment.amount_refunded == 4_000
+
+
 def test_the_table_of_payments_has_no_timer_from_unknown_to_failed():
     assert not PAYMENTS.allows(Status.UNKNOWN, Happening.EXPIRED)
     assert not PAYMENTS.allows(Status.UNKNOWN, Happening.CANCELLED)
