@@ -27,7 +27,7 @@ from rizzpay.infra.database import Connection, Database
 from rizzpay.infra.hsm.inventory import AUDIT_SIGNER
 from rizzpay.infra.pipeline import Sender
 
-SEAL_LIMIT = 5_000  # rows a transaction: some 0.2 s, so that a busy worker stays responsive
+SEAL_LIMIT = 5_000  # rows a transaction: some 0.2 s of work, so that a busy worker is responsive
 SEAL_CHUNK = 250  # rows hashed at a stretch: some 3 ms of one core, and as much of PostgreSQL's
 REST = 2  # times what a stretch took: payments have the cores meanwhile
 SIGNATURE_BYTES = 64  # r and s of P-256
