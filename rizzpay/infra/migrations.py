@@ -20,7 +20,7 @@ from rizzpay.infra.database import Connection, Role, conninfo
 
 ADVISORY_LOCK = 7_249_001  # any constant; only our installers use it
 TRIES = 8
-# Between two tries, which are two seconds each at most: whoever stood behind the lock that was asked for is through by then.
+# Between two tries; whoever stood behind the lock that was asked for is through by then.
 PAUSE_S = 4.0
 NO_TRANSACTION = "-- no-transaction"
 
