@@ -49,6 +49,36 @@ def test_sealing_goes_on_where_it_stopped_and_obeys_its_limit(trail):
     assert trail.verify().links == 1203
 
 
+def test_what_is_appended_while_sealing_rests_is_sealed_next(trail):
+    rests = []
+
+    def rest(seconds):
+        rests.append(seconds)
+        assert trail.seal() == 0, "another one sealed beside it"
+        trail.append(3)
+
+    trail.append(2 * service.SEAL_CHUNK + 5)
+    sealed = service.seal(trail.worker, rest=rest)
+    assert len(rests) == 2
+    assert min(rests) > 0
+    assert sealed + trail.seal() == 2 * service.SEAL_CHUNK + 5 + 3 * len(rests)
+    report = trail.verify()
+    assert report.ok
+    assert report.unsealed == 0
+
+
+def test_sealing_that_breaks_off_while_it_rests_leaves_nothing_half_done(trail):
+    def rest(_):
+        raise KeyboardInterrupt
+
+    trail.append(service.SEAL_CHUNK + 5)
+    with pytest.raises(KeyboardInterrupt):
+        service.seal(trail.worker, rest=rest)
+    assert trail.verify().links == 0
+    assert trail.seal() == service.SEAL_CHUNK + 5
+    assert trail.verify().ok
+
+
 def test_only_one_seals_at_a_time(trail):
     trail.append(1)
     with trail.worker.transaction() as conn:
