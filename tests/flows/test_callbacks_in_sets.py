@@ -74,6 +74,16 @@ def stopped_with_callbacks(merchant, database, customer, *workers: int) -> list[
     return [payment["id"] for payment in payments]
 
 
+def leases_run_out(appliance, database, worker: int) -> None:
+    """Let the leases of a killed worker end, as time would have it, once it has a successor.
+
+    Not before: what the dead one had sent may still become a lease after its end.
+    """
+    wait_for_new(appliance, "worker", worker)
+    with database.transaction() as conn:
+        conn.execute("UPDATE rizzpay.jobs SET lease_until = now() WHERE lease_until > now()")
+
+
 def check_applied_once(merchant, database, payment_ids: list[str]) -> None:
     """Every payment is captured, by one transfer, and its merchant is told once."""
     for payment_id in payment_ids:
@@ -95,9 +105,7 @@ def test_a_worker_that_dies_in_a_set_loses_and_doubles_nothing(
     os.kill(worker, signal.SIGCONT)
     time.sleep(after_s)
     kill(worker)
-    wait_for_new(appliance, "worker", worker)
-    with database.transaction() as conn:  # leases of the dead one run out, as time would have it
-        conn.execute("UPDATE rizzpay.jobs SET lease_until = now() WHERE lease_until > now()")
+    leases_run_out(appliance, database, worker)
     check_applied_once(merchant, database, payment_ids)
     check_everything(appliance, database, Journal())
 
@@ -110,9 +118,7 @@ def test_two_workers_share_the_work_and_one_of_them_may_die(
     for pid in (worker, second_worker.pid):
         os.kill(pid, signal.SIGCONT)
     kill(worker)
-    with database.transaction() as conn:
-        conn.execute("UPDATE rizzpay.jobs SET lease_until = now() WHERE lease_until > now()")
+    leases_run_out(appliance, database, worker)
     check_applied_once(merchant, database, payment_ids)
-    wait_for_new(appliance, "worker", worker)
     check_everything(appliance, database, Journal())
     assert second_worker.poll() is None
