@@ -26,6 +26,7 @@ COMMANDS = {
     "keys": "rizzpay.commands.keys",
     "merchants": "rizzpay.commands.merchants",
     "webhooks": "rizzpay.commands.webhooks",
+    "unknown": "rizzpay.commands.unknown",
     "audit": "rizzpay.commands.audit",
     "compliance": "rizzpay.commands.compliance",
     "partitions": "rizzpay.commands.partitions",

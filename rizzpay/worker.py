@@ -30,10 +30,10 @@ from rizzpay.infra.job_loop import CONCURRENCY, JobLoop
 from rizzpay.infra.jobs import Done, Job, Verdict
 from rizzpay.infra.pipeline import Draft
 from rizzpay.ledger import service as ledger
-from rizzpay.payments import resolving
 from rizzpay.payments.assembly import assemble
 from rizzpay.payments.expiry import Sweep
 from rizzpay.payments.resolving import Resolver, UnknownObject
+from rizzpay.payments.review import desk
 from rizzpay.webhooks import inbound
 from rizzpay.webhooks.service import Webhooks
 
@@ -243,7 +243,7 @@ class Worker:
         with self.parts.database.transaction() as conn:
             backlog = jobs.backlog(conn, [*HANDLERS, *BATCH_HANDLERS], now)
             lag = inbound.lag(conn, now)
-            matters = resolving.open_matters(conn)
+            matters = desk.count(conn)
         trail = audit.status(self.parts.database, now)
         metrics.backlog(backlog, now)
         metrics.CALLBACKS_WAITING.set(lag.waiting)

@@ -4,9 +4,7 @@ Runs with the worker's role, which sees every merchant. A key's secret is printe
 is made; nobody can show it again.
 """
 
-import getpass
 import json
-import os
 import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rizzpay import config
+from rizzpay.commands.operator import operator
 from rizzpay.core import clock
 from rizzpay.core.tenant import Tenant
 from rizzpay.infra import envelope
@@ -59,9 +58,7 @@ def open_desk(config_path: Path) -> Desk:
     database = Database(settings.database, Role.WORKER, size=1)
     click.get_current_context().call_on_close(database.close)
     keys = envelope.load(database, HsmClient(settings.hsm.socket))
-    return Desk(
-        Merchants(database, keys), f"operator:{os.environ.get('SUDO_USER') or getpass.getuser()}"
-    )
+    return Desk(Merchants(database, keys), operator())
 
 
 def _mcc(_: click.Context, __: click.Parameter, code: str) -> str:

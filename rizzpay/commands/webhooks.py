@@ -4,9 +4,7 @@
 settings, so that a merchant's developer can run it anywhere.
 """
 
-import getpass
 import json
-import os
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rizzpay import config
+from rizzpay.commands.operator import operator
 from rizzpay.core import clock, ids
 from rizzpay.core.errors import Misconfigured
 from rizzpay.core.tenant import Tenant
@@ -122,7 +121,7 @@ def replay(config_path: Path, /, **asked: Any) -> None:
     in_range = any(limit is not None for limit in limits)
     if (asked["event"] is None) != in_range:
         raise click.UsageError("Name either --event or a range by number or time.")
-    author = Author(Tenant(asked["merchant_id"], asked["livemode"]), _operator())
+    author = Author(Tenant(asked["merchant_id"], asked["livemode"]), operator())
     database = _database(config_path)
     replayed = (
         _replay_range(database, author, asked) if in_range else _replay_one(database, author, asked)
@@ -205,11 +204,6 @@ def _database(config_path: Path) -> Database:
     database = Database(config.load(config_path).database, Role.WORKER, size=1)
     click.get_current_context().call_on_close(database.close)
     return database
-
-
-def _operator() -> str:
-    """Return how the audit trail names who runs this."""
-    return f"operator:{os.environ.get('SUDO_USER') or getpass.getuser()}"
 
 
 def _headers(text: str) -> dict[str, str]:

@@ -89,6 +89,11 @@ FROM unnest(%(ids)b::bigint[], %(tokens)b::bigint[], %(run_ats)b::timestamptz[],
 WHERE job.id = mine.id AND job.lease_token = mine.token
 """
 
+HURRY = """
+UPDATE rizzpay.jobs SET run_at = least(run_at, %(now)s)
+WHERE kind = ANY (%(kinds)b::text[]) AND key = %(key)s
+"""
+
 DUE = """
 SELECT queue.kind, due.count, due.oldest
 FROM unnest(%(kinds)b::text[]) AS queue (kind)
@@ -185,6 +190,15 @@ def cancel(conn: Connection, wanted: Sequence[tuple[str, str]]) -> None:
                 "keys": arrays.text([key for _, key in wanted]),
             },
         )
+
+
+def hurry(conn: Connection, kinds: Sequence[str], key: str, now: datetime) -> bool:
+    """Make a job of any of these kinds due; it keeps its count of attempts. False: there is none.
+
+    One that is being done stays leased, and is as late as its worker says afterwards.
+    """
+    values = {"kinds": arrays.text(kinds), "key": key, "now": now}
+    return conn.execute(HURRY, values).rowcount > 0
 
 
 def lease(

@@ -146,6 +146,13 @@ class Changes(Struct, frozen=True, gc=False):
         """Tell whether there is nothing to write: the fact was known already."""
         return not self.action
 
+    @property
+    def settled(self) -> list[str]:
+        """Return the attempts and refunds that were asked about before and are known now."""
+        attempts = [a.id for a in self.attempts if a.enquiries and a.status not in OPEN_ATTEMPT]
+        refunds = [r.id for r in self.refunds if r.enquiries and r.status not in OPEN_REFUND]
+        return attempts + refunds
+
 
 def unchanged(snapshot: Snapshot) -> Changes:
     """Return the change that changes nothing: a repeated or outdated message."""

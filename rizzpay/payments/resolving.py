@@ -25,7 +25,6 @@ from rizzpay.gateways.port import (
 )
 from rizzpay.idempotency import service as idempotency
 from rizzpay.idempotency.model import Answer
-from rizzpay.infra.database import Connection
 from rizzpay.infra.jobs import Again, Done, Job, Verdict
 from rizzpay.payments import authorizing, capturing, refunding, store
 from rizzpay.payments.capturing import EXPIRED_NOTE
@@ -347,11 +346,6 @@ def _write(owner: store.Owner, number: int, callback: Callback) -> Write:
         actor=f"gateway:{owner.gateway}",
         callback=number,
     )
-
-
-def open_matters(conn: Connection) -> store.OpenMatters:
-    """Return how much of all merchants is not settled: for metrics, in the worker's role."""
-    return store.count_open(conn)
 
 
 def _claimed_object(snapshot: Snapshot, settles: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""SQL of payments, attempts, refunds and review cases. Rows come and go in sets.
+"""SQL of payments, attempts and refunds. Rows come and go in sets.
 
 A set of rows travels as one binary array a column (rows.py); what is rare travels as JSON rows.
 Writers lock payments in order of id, so two batches never wait for each other in a ring.
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
 
-import msgspec
 from psycopg.errors import UniqueViolation
 
 from rizzpay.core.tenant import Tenant
@@ -17,7 +16,7 @@ from rizzpay.infra import arrays
 from rizzpay.infra.database import Connection
 from rizzpay.infra.pipeline import Sender, Sent, Values
 from rizzpay.payments import rows
-from rizzpay.payments.model import Case, Snapshot
+from rizzpay.payments.model import Snapshot
 from rizzpay.payments.rows import Asked
 from rizzpay.payments.states import Status
 from rizzpay.payments.types import Attempt, Payment, PaymentFilter, Refund
@@ -144,15 +143,6 @@ WHERE rizzpay.refunds.version < excluded.version
 """
 )
 
-OPEN_CASES = """
-INSERT INTO rizzpay.review_cases
-    (id, merchant_id, livemode, object_id, payment_id, reason, opened_at)
-SELECT id, merchant_id, livemode, object_id, payment_id, reason, opened_at
-FROM jsonb_populate_recordset(NULL::rizzpay.review_cases, %(rows)s::jsonb)
-ORDER BY object_id, reason
-ON CONFLICT (object_id, reason) DO NOTHING
-"""
-
 SELECT_PAYMENTS: LiteralString = "SELECT " + PAYMENT_COLUMNS + "FROM rizzpay.payments"
 SELECT_ATTEMPTS: LiteralString = "SELECT " + ATTEMPT_COLUMNS + "FROM rizzpay.payment_attempts"
 SELECT_REFUNDS: LiteralString = "SELECT " + REFUND_COLUMNS + "FROM rizzpay.refunds"
@@ -202,12 +192,6 @@ PAGE_REFUNDS: dict[str, LiteralString] = {
     "payment": SELECT_REFUNDS + IS_TENANTS + " AND payment_id = %(payment_id)s" + PAGE_ORDER,
 }
 
-COUNT_UNKNOWN = """
-SELECT (SELECT count(*) FROM rizzpay.payments WHERE status = 'unknown'),
-       (SELECT count(*) FROM rizzpay.refunds WHERE status = 'unknown'),
-       (SELECT count(*) FROM rizzpay.review_cases WHERE closed_at IS NULL)
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -224,15 +208,6 @@ class Owner:
     payment_id: str
     tenant: Tenant
     gateway: str
-
-
-@dataclass(frozen=True, slots=True)
-class OpenMatters:
-    """How much is not settled."""
-
-    payments_unknown: int
-    refunds_unknown: int
-    cases: int
 
 
 def insert_payments(conn: Sender, payments: Sequence[Payment]) -> None:
@@ -271,24 +246,6 @@ def write_refunds(conn: Connection, refunds: Sequence[Refund]) -> None:
     if refunds:
         sent = conn.send(WRITE_REFUNDS, {"rows": rows.refunds(refunds)})
         conn.expect(sent, len(refunds), "refunds")
-
-
-def open_cases(conn: Connection, cases: Iterable[tuple[Tenant, Case]], now: datetime) -> None:
-    """Put matters into the human queue, once each."""
-    opened = [
-        {
-            "id": case.id,
-            "merchant_id": tenant.merchant_id,
-            "livemode": tenant.livemode,
-            "object_id": case.object_id,
-            "payment_id": case.payment_id,
-            "reason": case.reason,
-            "opened_at": now,
-        }
-        for tenant, case in cases
-    ]
-    if opened:
-        conn.send(OPEN_CASES, {"rows": msgspec.json.encode(opened).decode()})
 
 
 def lock(conn: Connection, payment_ids: Iterable[str]) -> Asked:
@@ -389,9 +346,3 @@ def _bounds(
         "before_id": before_id,
         "limit": part.limit,
     }
-
-
-def count_open(conn: Connection) -> OpenMatters:
-    """Return what is not settled; all merchants, for the worker's role."""
-    row = conn.execute(COUNT_UNKNOWN).fetchone()
-    return OpenMatters(*row) if row else OpenMatters(0, 0, 0)

@@ -39,7 +39,7 @@ from rizzpay.infra.group_commit import GroupCommit
 from rizzpay.infra.pipeline import Draft
 from rizzpay.infra.records import is_of_another_type
 from rizzpay.ledger import service as ledger
-from rizzpay.payments import beginnings, store
+from rizzpay.payments import beginnings, review, store
 from rizzpay.payments.beginnings import Begun, RowType
 from rizzpay.payments.model import Changes, Clocks, Context, Snapshot
 from rizzpay.payments.rendering import Rendering
@@ -289,8 +289,7 @@ class Writer:
         _write_attempts(conn, effective)
         store.write_refunds(conn, list({r.id: r for c in changed for r in c.refunds}.values()))
         ledger.record(conn, [transfer for c in changed for transfer in c.transfers])
-        cases = [(i.write.tenant, case) for i, c in effective for case in c.cases]
-        store.open_cases(conn, cases, clock.now())
+        review.record(conn, [(item.write.tenant, c) for item, c in effective], clock.now())
         audit.append(conn, [_entry(item.write, changes) for item, changes in effective])
         jobs.cancel(conn, [gone for c in changed for gone in c.not_any_more])
         jobs.enqueue(conn, _later(effective))

@@ -6,6 +6,8 @@ real.
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -43,6 +45,14 @@ def bring_forward(database, kind: str, key: str, deadline_s: float = 20.0) -> No
 
 def types_of(merchant, payment_id: str) -> list[str]:
     return [event["type"] for event in events_of(merchant, payment_id)]
+
+
+def rizzpay(appliance, *arguments: str) -> str:
+    """Run the command as an operator of this installation does; returns what it printed."""
+    command = [sys.executable, "-m", "rizzpay", "--config", appliance.data / "rizzpay.toml"]
+    return subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, timeout=60, check=False
+    ).stdout
 
 
 def test_a_payment_that_nobody_acts_on_expires_and_late_money_goes_back(
@@ -141,12 +151,15 @@ def test_an_outcome_that_no_enquiry_settles_goes_to_a_person_and_still_comes_hom
         assert merchant.get(f"/v1/payments/{payment_id}").json()["status"] == "unknown"
         with database.transaction() as conn:
             assert conn.execute(CASES, (payment_id,)).fetchall() == [("unknown_outcome",)]
+        assert attempt_id in rizzpay(appliance, "unknown", "list", "--older-than", "0s")
     finally:
         os.kill(sandbox, signal.SIGCONT)
     end = time.monotonic() + 60
     while merchant.get(f"/v1/payments/{payment_id}").json()["status"] != "captured":
         assert time.monotonic() < end
-        with database.transaction() as conn:
-            conn.execute(BRING_FORWARD, ("attempt.resolve", attempt_id))
-        time.sleep(0.3)
+        rizzpay(appliance, "unknown", "ask", payment_id)
+        time.sleep(1)  # again: an enquiry that was under way sets its next time itself
     assert merchant.get(f"/v1/payments/{payment_id}").json()["amount_captured"] == shown["amount"]
+    with database.transaction() as conn:
+        assert conn.execute(CASES, (payment_id,)).fetchall() == []
+    assert attempt_id not in rizzpay(appliance, "unknown", "list", "--older-than", "0s")

@@ -147,6 +147,7 @@ def values(connections):
         "id": payments[0], "payment_id": payments[0], "event_id": None, "endpoint_id": "whe_1",
         "status": None, "created_gte": "-infinity", "created_lt": "infinity", "reference": None,
         "payer_ids": [], "before_at": "infinity",
+        "since_before": now, "gateway": None, "fate": None, "object_id": None, "key": payments[0],
         "before_id": "", "after_sequence": 100, "last_sequence": 2**62, "types": ["*"],
         "first_type": "refund.",
         "last_type": "refund.~", "beginnings": [], "older_than": "2026-01-01", "xid": xid,
