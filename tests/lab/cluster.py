@@ -17,6 +17,7 @@ url = f"https://{sys.argv[1]}:8008/cluster"
 print(urllib.request.urlopen(url, timeout=5, context=context).read().decode())
 """
 WHOLE_STEP_S = 1.0
+SWITCH_S = 90.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,26 @@ class Cluster:
             if VIP in machine.run("ip", "-4", "-o", "addr"):
                 return machine
         return None
+
+    def lead(self, wanted: Machine) -> None:
+        """Make a machine the primary, by a switchover to it as the synchronous standby."""
+        if self.primary() != wanted:
+            self.confirm(wanted)
+            asked = ("--leader", self.primary().name, "--candidate", wanted.name, "--force")
+            wanted.run("patronictl", "-c", "/etc/patroni/config.yml", "switchover", *asked)
+        wait_until(
+            lambda: self.is_whole() and self.primary() == wanted,
+            f"{wanted.name} to lead", timeout_s=SWITCH_S, step_s=WHOLE_STEP_S,
+        )  # fmt: skip
+
+    def confirm(self, wanted: Machine) -> None:
+        """Make a standby the synchronous one: the other one is restarted."""
+        if self.synchronous_standby() != wanted:
+            self.synchronous_standby().run("systemctl", "restart", "patroni")
+        wait_until(
+            lambda: self.is_whole() and self.synchronous_standby() == wanted,
+            f"{wanted.name} to confirm", timeout_s=SWITCH_S, step_s=WHOLE_STEP_S,
+        )  # fmt: skip
 
     def query(self, text: str, machine: Machine | None = None) -> list[list[str]]:
         """Return the rows of a query on the primary, or on a machine's own PostgreSQL."""

@@ -54,8 +54,10 @@ def test_every_control_passes_and_the_report_convinces_a_stranger(lab, site, cap
 
 
 def test_every_seeded_misconfiguration_is_caught_by_its_control(lab, site, capsys):
-    holder = Cluster(lab).holder()
+    cluster = Cluster(lab)
+    holder = cluster.holder()
     assert holder is not None
+    cluster.lead(holder)  # roles and rights are changed where writes are taken
     broken = site.attempt(
         "env", f"RIZZPAY_BREAK_SITE={site.inventory}", f"RIZZPAY_BREAK_HOST={holder.name}",
         f"PYTHONPATH={ROOT}", "python", "-m", "pytest", "-q", "-c", ROOT / "pyproject.toml",

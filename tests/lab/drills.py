@@ -158,12 +158,7 @@ def arrange_idle_holder(cluster: Cluster) -> None:
     """Let the virtual address be on a machine that has neither the primary nor its standby."""
     balancers = cluster.lab.hosts("loadbalancers")
     if cluster.bystander().name not in balancers:
-        before = cluster.synchronous_standby()
-        before.run("systemctl", "restart", "patroni")
-        wait_until(
-            lambda: cluster.is_whole() and cluster.synchronous_standby() != before,
-            "another synchronous standby", timeout_s=60,
-        )  # fmt: skip
+        cluster.confirm(cluster.bystander())
     wanted, holder = cluster.bystander(), cluster.holder()
     if holder is not None and holder.name != wanted.name:
         holder.run("systemctl", "restart", "keepalived")
