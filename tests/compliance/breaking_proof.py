@@ -1,8 +1,8 @@
 """Each control is shown failing on a deliberately broken host, and passing when it is mended.
 
 Not part of the ordinary run: needs an installed site. RIZZPAY_BREAK_SITE is its inventory, and
-RIZZPAY_BREAK_HOST the host to break, which is never one of a bank's; of several, the one that holds
-the virtual address, for strangers meet only that, and that is the primary, for only it takes writes.
+RIZZPAY_BREAK_HOST the host to break, which is never one of a bank's. Of several it is the one that
+holds the virtual address, for strangers meet only that, and the primary, for only it takes writes.
 RIZZPAY_BREAK_CONTROLS may name the controls to try, with blanks between.
 """
 

@@ -119,8 +119,8 @@ INSIDE = {
         ' rizzpay.audit_checkpoints" --command "SET session_replication_role = replica;'
         ' DELETE FROM rizzpay.audit_checkpoints"',
         f'{PSQL} --command "SET session_replication_role = replica; INSERT INTO'
-        ' rizzpay.audit_checkpoints TABLE public.seed; DROP TABLE public.seed"'
-        f" && {WORKER.format('start')}",
+        ' rizzpay.audit_checkpoints TABLE public.seed; DROP TABLE public.seed";'
+        f" said=$?; {WORKER.format('start')} && exit $said",
     ),
     "RP-LOG-011": Seed("systemctl stop prometheus", "systemctl start prometheus"),
     "RP-LOG-012": edit(
