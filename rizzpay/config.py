@@ -120,6 +120,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upi_payee_name: str = ""  # as the payer's app shows it
     upi_payee_mcc: str = ""  # four digits
     checkout_name: str = ""  # the business that a gateway's hosted checkout shows
+    callback_base_url: str = ""  # where it calls us back, without /webhooks/…; else public_url
 
 
 class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -290,3 +291,6 @@ def _refuse_unsafe_gateway(name: str, gateway: GatewaySettings) -> None:
         raise Misconfigured(f"gateways.{name}: the sandbox cannot take live payments")
     if gateway.livemode and not gateway.base_url.startswith("https://"):
         raise Misconfigured(f"gateways.{name}.base_url must begin with https://")
+    called = gateway.callback_base_url
+    if gateway.livemode and called and not called.startswith("https://"):
+        raise Misconfigured(f"gateways.{name}.callback_base_url must begin with https://")

@@ -61,6 +61,12 @@ def main() -> None:
     show_default=True,
     help="How long an answer of the sandbox acquirer is waited for.",
 )
+@click.option(
+    "--settings",
+    "overlay",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A file like rizzpay.toml with what should differ, as other gateways.",
+)
 @click.option("--fresh", is_flag=True, help="Delete what an earlier run stored, and begin anew.")
 def serve_command(*, no_demo: bool, fresh: bool, **others: Any) -> None:
     """Start PostgreSQL, Valkey, HSM, sandbox, workers and HAProxy; take a payment; stay up.

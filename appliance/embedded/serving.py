@@ -16,6 +16,7 @@ from appliance.embedded import (
     layout,
     lock,
     merchant,
+    overlay,
     postgres,
     preflight,
     programs,
@@ -55,6 +56,7 @@ class Options:
     begins_anew: bool
     upi_links: UpiLinks = "acquirer"
     answer_timeout_s: float = settings.ANSWER_TIMEOUT_S
+    overlay: Path | None = None
 
 
 def workers_for(cores: int) -> int:
@@ -123,6 +125,8 @@ class Start:
         config = settings.build(
             place, addresses, parts, options.upi_links, options.answer_timeout_s
         )
+        if options.overlay is not None:
+            config = overlay.apply(config, options.overlay)
         layout.write_private(place.config, settings.toml(config))
         self._migrate(config)
         supervisor.start_all(

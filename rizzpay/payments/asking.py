@@ -33,10 +33,10 @@ from rizzpay.payments.types import Attempt, AttemptKind, CreatePayment, Payment,
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Speaks to the gateways for payments; `callback_base_url` is where they call us back."""
+    """Speaks to the gateways for payments; `public_url` is where most of them call us back."""
 
     gateways: Gateways
-    callback_base_url: str
+    public_url: str
 
     def invite(
         self, payment: Payment, attempt_id: str, command: CreatePayment
@@ -79,6 +79,9 @@ class Asker:
         about = _sent(snapshot, object_id)
         return connector.enquire(object_id, invited=invited, about=about)
 
+    def _called_at(self, gateway: str) -> str:
+        return self.gateways.get(gateway).settings.callback_base_url or self.public_url
+
     def _request(
         self, payment: Payment, attempt_id: str, command: CreatePayment
     ) -> AuthorizeRequest:
@@ -90,7 +93,7 @@ class Asker:
             capture_method=payment.capture_method,
             description=payment.description or payment.id,
             return_url=payment.return_url,
-            callback_url=f"{self.callback_base_url}/webhooks/{payment.gateway}",
+            callback_url=f"{self._called_at(payment.gateway)}/webhooks/{payment.gateway}",
             expires_at=payment.expires_at or payment.created_at,
         )
 

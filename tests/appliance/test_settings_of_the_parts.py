@@ -15,6 +15,7 @@ from appliance.embedded import (
     accounts,
     certificates,
     layout,
+    overlay,
     postgres,
     preflight,
     serving,
@@ -60,20 +61,75 @@ def test_postgresql_of_the_appliance_is_durable_and_silent_about_data():
     assert postgres.ACCESS.split() == ["local", "all", "all", "scram-sha-256"]
 
 
-def test_what_is_written_is_what_the_service_reads(tmp_path):
-    place = layout.Layout(tmp_path, tmp_path / "run")
+@pytest.fixture
+def place(tmp_path):
     (tmp_path / "secrets").mkdir()
-    parts = settings.Parts(
+    return layout.Layout(tmp_path, tmp_path / "run")
+
+
+@pytest.fixture
+def parts(tmp_path, place):
+    return settings.Parts(
         postgres.settings(tmp_path, {role: place.secret(role.value) for role in Role}),
         valkey.settings(tmp_path / "v.sock", place.secret("valkey")),
         HsmSettings("/s", "/m", "label", "/pin", "/keys"),
     )
+
+
+ADDRESSES = settings.Addresses(8443, 8090)
+
+
+def test_what_is_written_is_what_the_service_reads(place, parts):
     for upi_links in ("acquirer", "own"):
-        built = settings.build(place, settings.Addresses(8443, 8090), parts, upi_links, 1.5)
+        built = settings.build(place, ADDRESSES, parts, upi_links, 1.5)
         assert built.gateways["sandbox"].upi_links == upi_links
         assert built.gateways["sandbox"].answer_timeout_s == 1.5
         layout.write_private(place.config, settings.toml(built))
         assert config.load(place.config) == built
+
+
+OTHER_GATEWAY = """
+[payments]
+upi_expiry_s = 60
+[gateways.shop]
+kind = "razorpay"
+base_url = "http://127.0.0.1:4000"
+livemode = false
+key_id = "rzp_test_1"
+secret_file = "key"
+callback_secret_file = "webhook"
+"""
+
+
+def test_own_settings_stand_over_the_written_ones(tmp_path, place, parts):
+    mine = tmp_path / "mine.toml"
+    mine.write_text(OTHER_GATEWAY)
+    built = settings.build(place, ADDRESSES, parts)
+    laid = overlay.apply(built, mine)
+    assert list(laid.gateways) == ["shop", "sandbox"]
+    assert laid.gateways["sandbox"] == built.gateways["sandbox"]
+    assert (laid.payments.upi_expiry_s, laid.payments.redirect_expiry_s) == (60, 1800)
+    assert (laid.database, laid.service) == (built.database, built.service)
+    mine.write_text("[gateways.sandbox]\n" + settings.toml(built).partition("sandbox]\n")[2])
+    assert overlay.apply(built, mine) == built
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[database]\nname = 'x'", r"\[database\] is the appliance's own"),
+        ("[payments]\nupi_expiry_s = 'soon'", r"upi_expiry_s"),
+        ("[payments]\nwhen = 1", "unknown field `when`"),
+        ("payments = 1", "payments stands in no section"),
+        ("[payments", "mine.toml: "),
+        ("\0", "mine.toml: "),
+    ],
+)
+def test_own_settings_that_make_no_sense_are_one_sentence(tmp_path, place, parts, text, words):
+    mine = tmp_path / "mine.toml"
+    mine.write_text(text)
+    with pytest.raises(Misconfigured, match=words):
+        overlay.apply(settings.build(place, ADDRESSES, parts), mine)
 
 
 def test_a_secret_is_made_once_and_is_private(tmp_path):

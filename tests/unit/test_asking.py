@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from rizzpay.core import ids
 from rizzpay.core.money import Money
-from rizzpay.gateways.port import CaptureRequest, RefundRequest, Unknown, VoidRequest
+from rizzpay.gateways.port import CaptureRequest, RefundRequest, Unknown, UpiQr, VoidRequest
 from rizzpay.payments import capturing, refunding
 from rizzpay.payments.asking import Asker
 from rizzpay.payments.types import CreateCapture, CreateRefund
@@ -83,3 +83,18 @@ def test_what_has_no_reference_cannot_be_described(asker, gateway):
     nameless = replace(after, payment=replace(after.payment, gateway_reference=None))
     asker.enquire(nameless, capture_id)
     assert gateway.asked == [(capture_id, False, None)]
+
+
+@pytest.mark.parametrize(
+    ("own", "called_at"),
+    [("", "https://bank.example"), ("https://calls.bank.example", "https://calls.bank.example")],
+)
+def test_a_gateway_is_told_where_to_call_us_back(own, called_at):
+    told_it = []
+    connector = SimpleNamespace(authorize=told_it.append)
+    settings = SimpleNamespace(callback_base_url=own)
+    gateway = SimpleNamespace(connector=connector, settings=settings)
+    asker = Asker(SimpleNamespace(get=lambda _: gateway), "https://bank.example")
+    payment = replace(new_payment(), gateway="north")
+    asker.authorize(payment, ids.new_id("attempt", AT), SimpleNamespace(method=UpiQr()))
+    assert told_it[0].callback_url == f"{called_at}/webhooks/north"
