@@ -17,20 +17,30 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOCKS = {"server": "requirements.lock", "dev": "requirements-dev.lock"}
+# Debian's packages of docs/lab.md, and a program of each.
+LAB_PROGRAMS = {
+    "systemd-container": "systemd-nspawn",
+    "debootstrap": "debootstrap",
+    "iproute2": "ip",
+    "nftables": "nft",
+    "openssh-client": "ssh",
+    "apt-cacher-ng": "apt-cacher-ng",
+    "e2fsprogs": "mkfs.ext4",
+}
 EXIT_MISSING = 2
-SYSTEM_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
+SYSTEM_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 
 def main() -> None:
-    """Install what is missing; the only argument is --dev."""
+    """Install what is missing; the only argument is --dev or --lab."""
     arguments = sys.argv[1:]
-    if arguments not in ([], ["--dev"]):
-        _give_up("it takes --dev or nothing")
+    if arguments not in ([], ["--dev"], ["--lab"]):
+        _give_up("it takes --dev, --lab or nothing")
     if sys.version_info < (3, 11):  # noqa: UP036 - any Python may be asked to run this
         version = sys.version.split()[0]
         _give_up(f"RizzPay needs Python 3.11 or newer; {sys.executable} is {version}")
     profile = "dev" if arguments else "server"
-    _install_packages(_missing_packages(profile))
+    _install_packages(_missing_packages(profile) + _missing_of_the_lab(arguments))
     with (ROOT / LOCKS["server"]).open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would disturb each other
         _install_locked(profile)
@@ -51,6 +61,17 @@ def _missing_packages(profile: str) -> list[str]:
         "ruby": profile == "server" or shutil.which("ruby") is not None,
     }
     return [package for package, is_there in there.items() if not is_there]
+
+
+def _missing_of_the_lab(arguments: list[str]) -> list[str]:
+    """Return Debian's packages whose programs the lab needs and this system has not."""
+    if arguments != ["--lab"]:
+        return []
+    return [
+        package
+        for package, program in LAB_PROGRAMS.items()
+        if shutil.which(program, path=SYSTEM_PATH) is None
+    ]
 
 
 def _install_packages(packages: list[str]) -> None:

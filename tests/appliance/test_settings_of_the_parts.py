@@ -221,7 +221,7 @@ def test_bootstrap_has_nothing_to_do_a_second_time():
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     wrong = subprocess.run([script, "--all"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2
-    assert wrong.stderr == "script/bootstrap: it takes --dev or nothing\n"
+    assert wrong.stderr == "script/bootstrap: it takes --dev, --lab or nothing\n"
 
 
 def test_help_names_every_option():

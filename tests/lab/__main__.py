@@ -1,7 +1,6 @@
 """script/lab: machines of an inventory to try the appliance on, by hand.
 
-Needs root, and Debian's packages systemd-container, debootstrap, iproute2, nftables,
-openssh-client and apt-cacher-ng.
+Needs root; `script/bootstrap --lab` installs what it needs of Debian.
 """
 
 import os
