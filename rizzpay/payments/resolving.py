@@ -18,6 +18,7 @@ from rizzpay.gateways.port import (
     Absent,
     ActionRequired,
     Callback,
+    Declined,
     EnquiryOutcome,
     NotSent,
     Processing,
@@ -36,8 +37,9 @@ from rizzpay.payments.writer import Decide, Write, Written
 from rizzpay.vault import service as vault
 
 REFUND_PREFIX = "rfnd_"
-VOID_AGAIN_S = 21_600  # a hold that its gateway does not release now; some do so by themselves
+VOID_AGAIN_S = 21_600  # a hold that its gateway will not release now; some do so by themselves
 ASK_AGAIN_S = 30  # after an enquiry that did not reach the gateway
+MAY_BE_HELD = capturing.HELD | {Status.UNKNOWN}  # a void or capture that was lost sight of
 FINAL_PATIENCE_S = 86_400  # between enquiries once a person has the case
 
 
@@ -111,9 +113,11 @@ class Resolver:
     def expire_authorization(self, job: Job) -> Verdict:
         """Release a hold that has run out."""
         found = self._find_payment(job.key, job.tenant)
-        if found is None or found.snapshot.payment.status not in capturing.HELD:
+        if found is None or found.snapshot.payment.status not in MAY_BE_HELD:
             return Done()
         payment = found.snapshot.payment
+        if payment.status is Status.UNKNOWN:
+            return Again(clock.now() + timedelta(seconds=ASK_AGAIN_S), "an outcome is open")
         if payment.closing_attempt_id or payment.amount_capture_pending:
             return Again(clock.now() + timedelta(seconds=ASK_AGAIN_S), "a request is under way")
         void_id = ids.new_id("attempt", clock.now())
@@ -129,9 +133,10 @@ class Resolver:
         )
         outcome = self.parts.asker.operate(written.after.payment, written.after.attempt(void_id))
         after = self._conclude(Found(written.after, found.payer), void_id, outcome)
-        if after.payment.status in capturing.HELD:
-            return Again(clock.now() + timedelta(seconds=VOID_AGAIN_S), "still held")
-        return Done()
+        if after.payment.status not in MAY_BE_HELD:
+            return Done()
+        wait_s = VOID_AGAIN_S if isinstance(outcome, Declined) else ASK_AGAIN_S
+        return Again(clock.now() + timedelta(seconds=wait_s), "still held")
 
     # Callbacks and demand
 
