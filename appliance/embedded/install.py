@@ -111,12 +111,12 @@ def _stamp(profile: str) -> Path:
 
 
 def _is_ours() -> bool:
-    """Tell whether .venv is made, here, of a Python of this version."""
+    """Tell whether .venv is made, here, of this very Python."""
     if not PYTHON.exists():
         return False
-    code = "import sys; print(sys.prefix, *sys.version_info[:2])"
+    code = "import sys; print(sys.prefix, sys.base_prefix, *sys.version_info[:2])"
     said = subprocess.run([PYTHON, "-c", code], capture_output=True, text=True, check=False).stdout
-    return said.split() == [str(VENV), *map(str, sys.version_info[:2])]
+    return said.split() == [str(VENV), sys.base_prefix, *map(str, sys.version_info[:2])]
 
 
 def _run(command: list[str]) -> None:

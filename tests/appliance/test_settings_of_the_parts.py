@@ -224,6 +224,22 @@ def test_bootstrap_has_nothing_to_do_a_second_time():
     assert wrong.stderr == "script/bootstrap: it takes --dev, --lab or nothing\n"
 
 
+def test_bootstrap_takes_debians_python_whatever_stands_first_in_path(tmp_path):
+    other = tmp_path / "python3"
+    other.write_text("#!/bin/sh\nexit 9\n")
+    other.chmod(0o755)
+    debians = Path("/usr/bin/python3")
+    fit = "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))"
+    is_fit = debians.exists() and not subprocess.run([debians, "-c", fit], check=False).returncode
+    done = subprocess.run(
+        [layout.ROOT / "script" / "bootstrap", "--all"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == (2 if is_fit else 9), done.stderr
+
+
 def test_help_names_every_option():
     done = subprocess.run(
         [sys.executable, "-m", "appliance.embedded", "serve", "--help"],
