@@ -11,7 +11,6 @@ DATA = "$(sed -n 's/^ *data_dir: //p' /etc/patroni/config.yml)"
 UP = "timeout 120 sh -c 'until runuser -u postgres -- psql -XAtqc SELECT; do sleep 1; done'"
 VALKEY = "/etc/valkey/valkey.conf"
 PSQL = "runuser -u postgres -- psql -XAtq --set ON_ERROR_STOP=1 --dbname rizzpay"
-WORKER = "systemctl {} rizzpay-worker@0.service"
 # A service of the name, without any of the sandbox.
 STRANGER = Seed(
     "systemd-run --quiet --unit=rizzpay-seed --property=LimitCORE=infinity sleep 600",
@@ -114,13 +113,14 @@ INSIDE = {
         "SET session_replication_role = replica; UPDATE rizzpay.audit_log SET actor ="
         " replace(actor, '.seed', '') WHERE id = (SELECT min(id) FROM rizzpay.audit_log)",
     ),
-    "RP-LOG-009": Seed(
-        f'{WORKER.format("stop")} && {PSQL} --command "CREATE TABLE public.seed AS TABLE'
-        ' rizzpay.audit_checkpoints" --command "SET session_replication_role = replica;'
-        ' DELETE FROM rizzpay.audit_checkpoints"',
-        f'{PSQL} --command "SET session_replication_role = replica; INSERT INTO'
-        ' rizzpay.audit_checkpoints TABLE public.seed; DROP TABLE public.seed";'
-        f" said=$?; {WORKER.format('start')} && exit $said",
+    # on every host at once: another one's worker would sign what is missing here
+    "RP-LOG-009": query(
+        "REVOKE INSERT ON rizzpay.audit_checkpoints FROM rizzpay_worker; CREATE TABLE public.seed"
+        " AS TABLE rizzpay.audit_checkpoints; SET session_replication_role = replica; DELETE FROM"
+        " rizzpay.audit_checkpoints",
+        "SET session_replication_role = replica; INSERT INTO rizzpay.audit_checkpoints TABLE"
+        " public.seed; DROP TABLE public.seed; GRANT INSERT ON rizzpay.audit_checkpoints TO"
+        " rizzpay_worker",
     ),
     "RP-LOG-011": Seed("systemctl stop prometheus", "systemctl start prometheus"),
     "RP-LOG-012": edit(
