@@ -31,6 +31,7 @@ COMMANDS = {
     "partitions": "rizzpay.commands.partitions",
     "health": "rizzpay.commands.health",
     "gateways": "rizzpay.commands.gateways",
+    "routing": "rizzpay.commands.routing",
     "sandbox": "rizzpay.commands.sandbox",
     "conformance": "rizzpay.commands.conformance",
 }
