@@ -32,6 +32,7 @@ COMMANDS = {
     "partitions": "rizzpay.commands.partitions",
     "health": "rizzpay.commands.health",
     "gateways": "rizzpay.commands.gateways",
+    "routing": "rizzpay.commands.routing",
     "sandbox": "rizzpay.commands.sandbox",
     "conformance": "rizzpay.commands.conformance",
 }

@@ -21,6 +21,7 @@ from rizzpay.api.resources.callbacks import CallbacksResource
 from rizzpay.api.resources.capabilities import CapabilitiesResource
 from rizzpay.api.resources.deliveries import DeliveriesResource
 from rizzpay.api.resources.events import EventResource, EventsResource, ReplayResource
+from rizzpay.api.resources.gateways import GatewayResource, GatewaysResource
 from rizzpay.api.resources.payments import (
     CancelResource,
     CaptureResource,
@@ -28,6 +29,12 @@ from rizzpay.api.resources.payments import (
     PaymentsResource,
 )
 from rizzpay.api.resources.refunds import RefundResource, RefundsResource
+from rizzpay.api.resources.routing import (
+    ApprovalResource,
+    EvaluationResource,
+    RuleSetResource,
+    RuleSetsResource,
+)
 from rizzpay.api.resources.service import (
     LiveResource,
     MetricsResource,
@@ -45,6 +52,7 @@ from rizzpay.api.views import Renderer
 from rizzpay.config import Config
 from rizzpay.core.errors import RizzPayError, Unavailable
 from rizzpay.gateways import catalog
+from rizzpay.gateways.router import SHARE_EVERY_S, Router
 from rizzpay.infra import collector, envelope, log, metrics, stalls
 from rizzpay.infra.cache import Cache
 from rizzpay.infra.database import Database, Role
@@ -70,7 +78,7 @@ class Collaborators:
     envelope: envelope.Envelope
     cache: Cache
     hsm: HsmClient
-    gateways: catalog.Gateways
+    router: Router
     merchants: Merchants
     payments: Payments
     resolver: Resolver
@@ -106,6 +114,7 @@ def build(config: Config) -> App:
     _every(PUBLISH_EVERY_S, metrics.publish)
     _every(PUBLISH_EVERY_S, log.flush)
     _every(envelope.FRESH_S, parts.envelope.reload)
+    _every(SHARE_EVERY_S, parts.router.refresh)
     app = create_app(config, parts)
     collector.settle()
     stalls.watch(parts.database)
@@ -125,7 +134,7 @@ def collaborators(config: Config) -> Collaborators:
         envelope=keys,
         cache=Cache(config.cache),
         hsm=hsm,
-        gateways=gateways,
+        router=payments.parts.router,
         merchants=Merchants(database, keys),
         payments=payments,
         resolver=Resolver(payments),
@@ -137,7 +146,8 @@ def collaborators(config: Config) -> Collaborators:
 def _resources(config: Config, parts: Collaborators) -> dict[str, object]:
     """Return the object behind each name of the route table."""
     cursors = Cursors(parts.envelope)
-    neighbours = Neighbours(parts.database, parts.cache, parts.hsm, parts.gateways)
+    gateways = parts.router.gateways
+    neighbours = Neighbours(parts.database, parts.cache, parts.hsm, gateways)
     return {
         "payments": PaymentsResource(parts.payments, cursors),
         "payment": PaymentResource(parts.payments, parts.resolver),
@@ -155,8 +165,14 @@ def _resources(config: Config, parts: Collaborators) -> dict[str, object]:
         "balance": BalanceResource(parts.database),
         "api_keys": ApiKeysResource(parts.merchants),
         "api_key": ApiKeyResource(parts.merchants),
-        "capabilities": CapabilitiesResource(parts.gateways),
-        "callbacks": CallbacksResource(parts.database, parts.envelope, parts.gateways),
+        "capabilities": CapabilitiesResource(gateways),
+        "gateways": GatewaysResource(parts.router),
+        "gateway": GatewayResource(parts.router),
+        "routing_evaluation": EvaluationResource(parts.router),
+        "rule_sets": RuleSetsResource(parts.router),
+        "rule_set": RuleSetResource(parts.router),
+        "rule_set_approval": ApprovalResource(parts.router),
+        "callbacks": CallbacksResource(parts.database, parts.envelope, gateways),
         "live": LiveResource(),
         "ready": ReadyResource(Readiness(neighbours, config.service)),
         "metrics": MetricsResource(config.service),

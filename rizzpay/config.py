@@ -145,7 +145,23 @@ class PaymentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     authorization_expiry_s: int = 3 * 86_400
     idempotency_keep_s: int = 30 * 86_400
     sync_max_s: float = 5.0
+    failover_within_s: float = 10.0  # of the request: a second gateway has to answer by then
     commit_together: bool = True  # off: a transaction for each request, to measure what it gains
+
+
+class RoutingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a gateway that fails is left alone (gateways/routing/breaker.py), and what is counted.
+
+    A minute and half of its answers is late for one that is plainly away and early enough for one
+    that is ill: a hundredth of that is an ordinary day.
+    """
+
+    breaker_window_s: int = 60
+    breaker_calls_min: int = 20
+    breaker_failure_percent: int = 50
+    breaker_open_s: int = 30  # more than a gateway may take to answer
+    breaker_probes: int = 3
+    rates_window_s: int = 900  # of success rates
 
 
 class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -176,6 +192,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gateways: dict[str, GatewaySettings] = msgspec.field(default_factory=dict)
     webhooks: WebhookSettings = WebhookSettings()
     payments: PaymentSettings = PaymentSettings()
+    routing: RoutingSettings = RoutingSettings()
     audit: AuditSettings = AuditSettings()
     retention: RetentionSettings = RetentionSettings()
 

@@ -21,6 +21,7 @@ from rizzpay.core import clock
 from rizzpay.core.errors import Unavailable
 from rizzpay.gateways import catalog
 from rizzpay.gateways.port import BadCallback, Callback
+from rizzpay.gateways.router import SHARE_EVERY_S
 from rizzpay.idempotency import service as idempotency
 from rizzpay.infra import collector, envelope, jobs, log, metrics, partitions, service_manager
 from rizzpay.infra.database import Database, Role
@@ -193,18 +194,21 @@ class Worker:
         log.get(__name__).info("worker.stopped")
 
     def _tasks(self) -> list[tuple[float, Callable[[], None]]]:
-        settings = self.parts.config
+        settings, router = self.parts.config, self.parts.resolver.parts.router
         sign_every_s = service_manager.alive_every_s()
         return [
             (settings.audit.seal_every_s, self._seal),
             (settings.audit.checkpoint_every_s, self._checkpoint),
             (EXPIRE_EVERY_S, self._expire),
+            (SHARE_EVERY_S, router.refresh),
+            (SHARE_EVERY_S, router.health.move),
             (1.0, metrics.publish),
             (10.0, self._measure),
             (envelope.FRESH_S, self.parts.envelope.reload),
             (PROVE_EVERY_S, self._prove),
             (3600.0, self._forget),
             (3600.0, self._keep_partitions),
+            (3600.0, router.health.forget),
             *(
                 [(sign_every_s, partial(service_manager.tell, "WATCHDOG=1"))]
                 if sign_every_s

@@ -307,7 +307,8 @@ CREATE TABLE rizzpay.api_keys (
     revoked_at timestamp with time zone,
     last_used_at timestamp with time zone,
     CONSTRAINT api_keys_digest_check CHECK ((octet_length(digest) = 32)),
-    CONSTRAINT api_keys_slot_check CHECK ((slot = ANY (ARRAY[1, 2])))
+    CONSTRAINT api_keys_slot_check CHECK ((slot = ANY (ARRAY[1, 2]))),
+    CONSTRAINT nobody_proposes_and_approves CHECK ((NOT (scopes @> ARRAY['routing:propose'::text, 'routing:approve'::text])))
 );
 
 ALTER TABLE ONLY rizzpay.api_keys FORCE ROW LEVEL SECURITY;
@@ -422,6 +423,24 @@ ALTER TABLE ONLY rizzpay.events_rest FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE rizzpay.events_rest OWNER TO rizzpay_owner;
 
+CREATE TABLE rizzpay.gateway_breakers (
+    gateway text NOT NULL,
+    method text NOT NULL,
+    state text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    probes_left integer NOT NULL,
+    probe_calls integer NOT NULL,
+    probe_failures integer NOT NULL,
+    version integer NOT NULL,
+    CONSTRAINT gateway_breakers_check CHECK ((probe_calls >= probe_failures)),
+    CONSTRAINT gateway_breakers_probe_failures_check CHECK ((probe_failures >= 0)),
+    CONSTRAINT gateway_breakers_probes_left_check CHECK ((probes_left >= 0)),
+    CONSTRAINT gateway_breakers_state_check CHECK ((state = ANY (ARRAY['closed'::text, 'open'::text, 'half_open'::text]))),
+    CONSTRAINT gateway_breakers_version_check CHECK ((version > 0))
+);
+
+ALTER TABLE rizzpay.gateway_breakers OWNER TO rizzpay_owner;
+
 CREATE TABLE rizzpay.gateway_callbacks (
     id bigint NOT NULL,
     gateway text NOT NULL,
@@ -443,6 +462,37 @@ ALTER TABLE rizzpay.gateway_callbacks ALTER COLUMN id ADD GENERATED ALWAYS AS ID
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE rizzpay.gateway_downtimes (
+    id text NOT NULL,
+    gateway text NOT NULL,
+    method text,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone,
+    reason text NOT NULL,
+    declared_by text NOT NULL,
+    declared_at timestamp with time zone NOT NULL,
+    CONSTRAINT gateway_downtimes_check CHECK ((ends_at >= starts_at)),
+    CONSTRAINT gateway_downtimes_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 200)))
+);
+
+ALTER TABLE rizzpay.gateway_downtimes OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.gateway_tallies (
+    since timestamp with time zone NOT NULL,
+    gateway text NOT NULL,
+    method text NOT NULL,
+    calls bigint NOT NULL,
+    failures bigint NOT NULL,
+    approved bigint NOT NULL,
+    declined bigint NOT NULL,
+    CONSTRAINT gateway_tallies_approved_check CHECK ((approved >= 0)),
+    CONSTRAINT gateway_tallies_check CHECK ((calls >= failures)),
+    CONSTRAINT gateway_tallies_declined_check CHECK ((declined >= 0)),
+    CONSTRAINT gateway_tallies_failures_check CHECK ((failures >= 0))
+);
+
+ALTER TABLE rizzpay.gateway_tallies OWNER TO rizzpay_owner;
 
 CREATE TABLE rizzpay.idempotency_claims (
     merchant_id text NOT NULL,
@@ -749,6 +799,41 @@ ALTER TABLE ONLY rizzpay.review_cases FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE rizzpay.review_cases OWNER TO rizzpay_owner;
 
+CREATE TABLE rizzpay.routing_decisions (
+    attempt_id text NOT NULL,
+    merchant_id text NOT NULL,
+    livemode boolean NOT NULL,
+    record json NOT NULL
+);
+
+ALTER TABLE ONLY rizzpay.routing_decisions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.routing_decisions OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.routing_rule_sets (
+    version bigint NOT NULL,
+    livemode boolean NOT NULL,
+    document json NOT NULL,
+    restores bigint,
+    proposed_by text NOT NULL,
+    proposed_at timestamp with time zone NOT NULL,
+    approved_by text,
+    approved_at timestamp with time zone,
+    CONSTRAINT routing_rule_sets_check CHECK (((approved_by IS NULL) = (approved_at IS NULL))),
+    CONSTRAINT routing_rule_sets_check1 CHECK ((approved_by <> proposed_by))
+);
+
+ALTER TABLE rizzpay.routing_rule_sets OWNER TO rizzpay_owner;
+
+ALTER TABLE rizzpay.routing_rule_sets ALTER COLUMN version ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME rizzpay.routing_rule_sets_version_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE rizzpay.webhook_deliveries (
     id text NOT NULL,
     merchant_id text NOT NULL,
@@ -847,11 +932,20 @@ ALTER TABLE ONLY rizzpay.events_rest
 ALTER TABLE ONLY rizzpay.events_rest
     ADD CONSTRAINT events_rest_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY rizzpay.gateway_breakers
+    ADD CONSTRAINT gateway_breakers_pkey PRIMARY KEY (gateway, method);
+
 ALTER TABLE ONLY rizzpay.gateway_callbacks
     ADD CONSTRAINT gateway_callbacks_gateway_provider_event_id_key UNIQUE (gateway, provider_event_id);
 
 ALTER TABLE ONLY rizzpay.gateway_callbacks
     ADD CONSTRAINT gateway_callbacks_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY rizzpay.gateway_downtimes
+    ADD CONSTRAINT gateway_downtimes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY rizzpay.gateway_tallies
+    ADD CONSTRAINT gateway_tallies_pkey PRIMARY KEY (since, gateway, method);
 
 ALTER TABLE ONLY rizzpay.idempotency_claims
     ADD CONSTRAINT idempotency_claims_pkey PRIMARY KEY (merchant_id, livemode, key);
@@ -895,6 +989,12 @@ ALTER TABLE ONLY rizzpay.review_cases
 ALTER TABLE ONLY rizzpay.review_cases
     ADD CONSTRAINT review_cases_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY rizzpay.routing_decisions
+    ADD CONSTRAINT routing_decisions_pkey PRIMARY KEY (attempt_id);
+
+ALTER TABLE ONLY rizzpay.routing_rule_sets
+    ADD CONSTRAINT routing_rule_sets_pkey PRIMARY KEY (version);
+
 ALTER TABLE ONLY rizzpay.webhook_deliveries
     ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (id, event_id);
 
@@ -917,6 +1017,8 @@ CREATE UNIQUE INDEX data_keys_one_active ON rizzpay.data_keys USING btree (purpo
 CREATE INDEX events_by_type ON ONLY rizzpay.events USING btree (merchant_id, livemode, type, sequence) WHERE (type <> ALL (ARRAY['payment.created'::text, 'payment.requires_action'::text, 'payment.captured'::text]));
 
 CREATE INDEX events_rest_merchant_id_livemode_type_sequence_idx ON rizzpay.events_rest USING btree (merchant_id, livemode, type, sequence) WHERE (type <> ALL (ARRAY['payment.created'::text, 'payment.requires_action'::text, 'payment.captured'::text]));
+
+CREATE INDEX gateway_downtimes_end ON rizzpay.gateway_downtimes USING btree (ends_at);
 
 CREATE INDEX idempotency_claims_age ON rizzpay.idempotency_claims USING btree (created_at);
 
@@ -961,6 +1063,8 @@ CREATE INDEX refunds_payment ON rizzpay.refunds USING btree (payment_id);
 CREATE INDEX refunds_unknown ON rizzpay.refunds USING btree (id) WHERE (status = 'unknown'::text);
 
 CREATE INDEX review_cases_open ON rizzpay.review_cases USING btree (opened_at) WHERE (closed_at IS NULL);
+
+CREATE INDEX routing_rule_sets_approved ON rizzpay.routing_rule_sets USING btree (livemode, approved_at DESC);
 
 CREATE INDEX webhook_deliveries_event ON ONLY rizzpay.webhook_deliveries USING btree (event_id);
 
@@ -1028,6 +1132,12 @@ ALTER TABLE ONLY rizzpay.payments
 ALTER TABLE ONLY rizzpay.refunds
     ADD CONSTRAINT refunds_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES rizzpay.payments(id);
 
+ALTER TABLE ONLY rizzpay.routing_decisions
+    ADD CONSTRAINT routing_decisions_attempt_id_fkey FOREIGN KEY (attempt_id) REFERENCES rizzpay.payment_attempts(id);
+
+ALTER TABLE ONLY rizzpay.routing_rule_sets
+    ADD CONSTRAINT routing_rule_sets_restores_fkey FOREIGN KEY (restores) REFERENCES rizzpay.routing_rule_sets(version);
+
 ALTER TABLE rizzpay.webhook_deliveries
     ADD CONSTRAINT webhook_deliveries_endpoint_id_fkey1 FOREIGN KEY (endpoint_id) REFERENCES rizzpay.webhook_endpoints(id);
 
@@ -1065,6 +1175,8 @@ ALTER TABLE rizzpay.refunds ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE rizzpay.review_cases ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE rizzpay.routing_decisions ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY tenant ON rizzpay.api_keys TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
 
 CREATE POLICY tenant ON rizzpay.audit_log TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
@@ -1094,6 +1206,8 @@ CREATE POLICY tenant ON rizzpay.payments TO rizzpay_app USING ((((merchant_id ||
 CREATE POLICY tenant ON rizzpay.refunds TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
 
 CREATE POLICY tenant ON rizzpay.review_cases TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
+
+CREATE POLICY tenant ON rizzpay.routing_decisions TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
 
 CREATE POLICY tenant ON rizzpay.webhook_deliveries TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
 
@@ -1148,6 +1262,15 @@ GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.event_counters TO rizzpay_worker;
 GRANT SELECT,INSERT ON TABLE rizzpay.events TO rizzpay_app;
 GRANT SELECT,INSERT ON TABLE rizzpay.events TO rizzpay_worker;
 
+GRANT SELECT ON TABLE rizzpay.gateway_breakers TO rizzpay_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.gateway_breakers TO rizzpay_worker;
+
+GRANT UPDATE(probes_left) ON TABLE rizzpay.gateway_breakers TO rizzpay_app;
+
+GRANT UPDATE(probe_calls) ON TABLE rizzpay.gateway_breakers TO rizzpay_app;
+
+GRANT UPDATE(probe_failures) ON TABLE rizzpay.gateway_breakers TO rizzpay_app;
+
 GRANT INSERT ON TABLE rizzpay.gateway_callbacks TO rizzpay_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE rizzpay.gateway_callbacks TO rizzpay_worker;
 
@@ -1156,6 +1279,12 @@ GRANT SELECT(id) ON TABLE rizzpay.gateway_callbacks TO rizzpay_app;
 GRANT SELECT(gateway) ON TABLE rizzpay.gateway_callbacks TO rizzpay_app;
 
 GRANT SELECT(provider_event_id) ON TABLE rizzpay.gateway_callbacks TO rizzpay_app;
+
+GRANT SELECT ON TABLE rizzpay.gateway_downtimes TO rizzpay_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.gateway_downtimes TO rizzpay_worker;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.gateway_tallies TO rizzpay_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE rizzpay.gateway_tallies TO rizzpay_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE rizzpay.idempotency_claims TO rizzpay_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE rizzpay.idempotency_claims TO rizzpay_worker;
@@ -1192,6 +1321,18 @@ GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.refunds TO rizzpay_worker;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.review_cases TO rizzpay_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.review_cases TO rizzpay_worker;
+
+GRANT SELECT,INSERT ON TABLE rizzpay.routing_decisions TO rizzpay_app;
+GRANT SELECT,INSERT ON TABLE rizzpay.routing_decisions TO rizzpay_worker;
+
+GRANT SELECT,INSERT ON TABLE rizzpay.routing_rule_sets TO rizzpay_app;
+GRANT SELECT,INSERT ON TABLE rizzpay.routing_rule_sets TO rizzpay_worker;
+
+GRANT UPDATE(approved_by) ON TABLE rizzpay.routing_rule_sets TO rizzpay_app;
+GRANT UPDATE(approved_by) ON TABLE rizzpay.routing_rule_sets TO rizzpay_worker;
+
+GRANT UPDATE(approved_at) ON TABLE rizzpay.routing_rule_sets TO rizzpay_app;
+GRANT UPDATE(approved_at) ON TABLE rizzpay.routing_rule_sets TO rizzpay_worker;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.webhook_deliveries TO rizzpay_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.webhook_deliveries TO rizzpay_worker;

@@ -4,15 +4,15 @@ Times are Unix seconds, amounts minor units, secrets absent. A field that is not
 one that was not asked for; a field that has no value is null.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from rizzpay.api.schemas import Currency, Scope
+from rizzpay.api.shown import Listed as _ListObject
+from rizzpay.api.shown import Minor, Time
+from rizzpay.api.shown import Shown as _Shown
 
-Time = Annotated[int, Meta(ge=0, description="Unix seconds, UTC.")]
-Minor = Annotated[int, Meta(ge=0, description="Minor units of the currency: paise for INR.")]
 PaymentStatus = Literal[
     "created",
     "requires_action",
@@ -27,10 +27,6 @@ PaymentStatus = Literal[
     "conflicted",
     "requires_merchant_action",
 ]
-
-
-class _Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """Part of an answer."""
 
 
 class MethodObject(_Shown, frozen=True, kw_only=True):
@@ -315,15 +311,6 @@ class CapabilitiesObject(_Shown, frozen=True, kw_only=True):
     tier: Literal["standard", "premium", "enterprise"]
     requests_per_minute: int
     methods: list[CapabilityObject]
-
-
-class _ListObject(_Shown, frozen=True, kw_only=True):
-    """A page; pass `next_cursor` as `cursor` for the one after it."""
-
-    object: Literal["list"] = "list"
-    url: str
-    has_more: bool
-    next_cursor: str | None
 
 
 class PaymentList(_ListObject, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from rizzpay.api import objects
+from rizzpay.api import objects, routing_objects
 from rizzpay.api.catalog import CATALOG
 from rizzpay.api.facts import VERSION
 from rizzpay.api.problems import ErrorAnswer
@@ -24,6 +24,7 @@ PLACES = {
     "endpoint_id": f"^whe_{ULID}$",
     "key_id": f"^rk_(test|live)_{ULID}$",
     "gateway": "^[a-z0-9_-]{1,40}$",
+    "version": "^[1-9][0-9]{0,17}$",
 }
 KEY_PATTERN = "^[A-Za-z0-9_:.-]{8,255}$"
 MEANINGS = {200: "Done.", 201: "Made.", 204: "Gone."}
@@ -90,6 +91,7 @@ def _schemas() -> tuple[dict[type, dict[str, Any]], dict[str, Any]]:
     references, components = msgspec.json.schema_components(
         wanted, ref_template="#/components/schemas/{name}"
     )
+    components = msgspec.json.decode(msgspec.json.encode(components))  # defaults are values of ours
     shown = {struct.__name__: struct for struct in _shown_structs()}
     for name, schema in components.items():
         if name in shown:
@@ -100,7 +102,7 @@ def _schemas() -> tuple[dict[type, dict[str, Any]], dict[str, Any]]:
 def _shown_structs() -> list[type[msgspec.Struct]]:
     return [
         value
-        for value in vars(objects).values()
+        for value in {**vars(objects), **vars(routing_objects)}.values()
         if isinstance(value, type) and issubclass(value, msgspec.Struct)
     ]
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from rizzpay.api import objects, schemas
+from rizzpay.api import objects, routing_bodies, routing_objects, schemas
 from rizzpay.api.catalog import DECLINES
 
 Needs = Literal["required", "optional", "no"]
@@ -96,7 +96,8 @@ PAYMENTS = (
         body=schemas.PaymentBody, idempotency="required", example=PAYMENT,
         refusals=(*OUTCOMES, *DECLINED, "currency_not_supported", "method_not_supported",
                   "upi_collect_not_permitted", "gaming_not_permitted", "risk_review_required",
-                  "limit_exceeded", "amount_not_allowed", "aadhaar_not_accepted"),
+                  "limit_exceeded", "amount_not_allowed", "aadhaar_not_accepted",
+                  "gateway_unavailable"),
     ),
     Route(
         "GET", "/v1/payments", "listPayments", "List payments, newest first", "payments",
@@ -234,6 +235,53 @@ ACCOUNT = (
     ),
 )  # fmt: skip
 
+GATEWAYS = (
+    Route(
+        "GET", "/v1/gateways", "listGateways",
+        "See the gateways of this installation, what they can do and how they are", "gateways",
+        {200: routing_objects.GatewayStatusList}, "payments:read",
+    ),
+    Route(
+        "GET", "/v1/gateways/{gateway}", "getGateway", "Fetch a gateway", "gateway",
+        {200: routing_objects.GatewayStatusObject}, "payments:read", refusals=("not_found",),
+    ),
+)  # fmt: skip
+
+ROUTING = (
+    Route(
+        "POST", "/v1/routing/evaluate", "evaluateRouting",
+        "See whom a payment would be asked of, and why; nothing happens", "routing_evaluation",
+        {200: routing_objects.RoutingDecisionObject}, "routing:read",
+        body=routing_bodies.EvaluateBody, example={"method": "card", "amount": 50000},
+        refusals=("method_not_supported", "not_found"),
+    ),
+    Route(
+        "POST", "/v1/routing/rule_sets", "proposeRuleSet",
+        "Propose rules; another key approves them", "rule_sets",
+        {201: routing_objects.RuleSetObject}, "routing:propose",
+        body=routing_bodies.RuleSetBody,
+        example={"rule_set": {"rules": [
+            {"name": "cards", "when": {"methods": ["card"]}, "use": {"type": "success_rate"}},
+        ]}},
+        refusals=("not_found",),
+    ),
+    Route(
+        "GET", "/v1/routing/rule_sets", "listRuleSets", "List the newest versions of the rules",
+        "rule_sets", {200: routing_objects.RuleSetList}, "routing:read",
+    ),
+    Route(
+        "GET", "/v1/routing/rule_sets/{version}", "getRuleSet", "Fetch a version of the rules",
+        "rule_set", {200: routing_objects.RuleSetObject}, "routing:read",
+        refusals=("not_found",),
+    ),
+    Route(
+        "POST", "/v1/routing/rule_sets/{version}/approve", "approveRuleSet",
+        "Put rules in force that another key proposed", "rule_set_approval",
+        {200: routing_objects.RuleSetObject}, "routing:approve", body=schemas.NoBody,
+        body_optional=True, refusals=("not_found", "approval_not_possible"),
+    ),
+)  # fmt: skip
+
 SERVICE = (
     Route(
         "POST", "/webhooks/{gateway}", "receiveCallback", "Callback of a gateway", "callbacks",
@@ -253,5 +301,8 @@ SERVICE = (
           {200: None}, media_type="text/html"),
 )  # fmt: skip
 
-ROUTES: tuple[Route, ...] = (*PAYMENTS, *REFUNDS, *EVENTS, *WEBHOOKS, *ACCOUNT, *SERVICE)
+ROUTES: tuple[Route, ...] = (
+    *PAYMENTS, *REFUNDS, *EVENTS, *WEBHOOKS, *ACCOUNT, *GATEWAYS, *ROUTING,
+    *SERVICE,
+)  # fmt: skip
 BY_PLACE = {(route.path, route.method): route for route in ROUTES}

@@ -54,6 +54,9 @@ Scope = Literal[
     "balance:read",
     "keys:read",
     "keys:write",
+    "routing:read",
+    "routing:propose",
+    "routing:approve",
 ]
 
 

@@ -22,7 +22,7 @@ from rizzpay.core.tenant import Tenant
 from rizzpay.infra import envelope
 from rizzpay.infra.database import Database, Role
 from rizzpay.infra.hsm.client import HsmClient
-from rizzpay.merchants.model import SCOPES, TIERS, ApiKey, NewKey, NewMerchant
+from rizzpay.merchants.model import ADMIN_SCOPES, SCOPES, TIERS, ApiKey, NewKey, NewMerchant
 from rizzpay.merchants.service import Merchants
 from rizzpay.upi.model import is_vpa
 
@@ -195,8 +195,8 @@ def keys() -> None:
     "--scope",
     "scopes",
     multiple=True,
-    type=click.Choice(sorted(SCOPES)),
-    help="What it may do; repeatable. Default: everything.",
+    type=click.Choice(sorted(SCOPES | ADMIN_SCOPES)),
+    help="What it may do; repeatable. Default: everything but routing.",
 )
 @click.option(
     "--allow",
@@ -228,7 +228,7 @@ def create_key(  # noqa: PLR0913 - one option each
     until = expires_at.replace(tzinfo=UTC) if expires_at is not None else None
     new = NewKey(label, scopes or tuple(sorted(SCOPES)), allowed_cidrs, until)
     made = desk.merchants.create_key(
-        Tenant(merchant_id, livemode), new, SCOPES, desk.actor, clock.now()
+        Tenant(merchant_id, livemode), new, SCOPES | ADMIN_SCOPES, desk.actor, clock.now()
     )
     _show({**_key_line(made.key), "secret": made.secret.reveal()}, as_json=as_json)
 

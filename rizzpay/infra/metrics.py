@@ -124,6 +124,13 @@ LEDGER_IMBALANCE = Gauge(
     multiprocess_mode="mostrecent",
 )
 
+BREAKER = Gauge(
+    "rizzpay_gateway_breaker",
+    "Whether a gateway is left alone for a method: 0 closed, 1 half open, 2 open",
+    ["gateway", "method"],
+    multiprocess_mode="mostrecent",
+)
+
 HSM_READY = Gauge(
     "rizzpay_hsm_ready",
     "1 when the HSM daemon of this host answers and is logged in",

@@ -28,6 +28,11 @@ SCOPES = frozenset(
     }
 )
 
+# Rules of routing are the whole installation's: only an operator gives these, nobody has them by
+# default, and no key has both of BOTH, so that every change takes two.
+ADMIN_SCOPES = frozenset({"routing:read", "routing:propose", "routing:approve"})
+BOTH = frozenset({"routing:propose", "routing:approve"})
+
 
 @dataclass(frozen=True, slots=True)
 class Merchant:

@@ -26,6 +26,8 @@ from rizzpay.infra.database import Database
 from rizzpay.infra.envelope import Envelope, Unreadable
 from rizzpay.merchants import store
 from rizzpay.merchants.model import (
+    ADMIN_SCOPES,
+    BOTH,
     SCOPES,
     Address,
     ApiKey,
@@ -287,11 +289,14 @@ def _existing(merchant: Merchant | None) -> Merchant:
 
 
 def _check_key(new: NewKey, granted: frozenset[str], now: datetime) -> None:
-    unknown = set(new.scopes) - SCOPES
+    unknown = set(new.scopes) - SCOPES - ADMIN_SCOPES
     if unknown or not new.scopes:
         raise Refused("invalid_request", "There is no such scope.", param="scopes")
     if not set(new.scopes) <= granted:
         raise Refused("scope_not_grantable", param="scopes")
+    if set(new.scopes) >= BOTH:
+        text = "No key both proposes and approves rules: make a second one for the other."
+        raise Refused("invalid_request", text, param="scopes")
     if any(parse_network(text) is None for text in new.allowed_cidrs):
         raise Refused(
             "invalid_request",

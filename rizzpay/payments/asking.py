@@ -54,6 +54,11 @@ class Asker:
         _count(payment, outcome)
         return outcome
 
+    def answer_s(self, gateway: str) -> float:
+        """Return how long a gateway may take to answer, in seconds."""
+        settings = self.gateways.get(gateway).settings
+        return settings.connect_timeout_s + settings.answer_timeout_s
+
     def operate(self, payment: Payment, attempt: Attempt) -> Outcome:
         """Ask for a capture or a void."""
         connector = self.gateways.get(payment.gateway).connector

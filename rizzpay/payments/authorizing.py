@@ -16,8 +16,9 @@ from rizzpay.gateways.port import (
     Processing,
     Unknown,
 )
+from rizzpay.gateways.routing.deciding import Record
 from rizzpay.ledger import model as ledger
-from rizzpay.payments.contradicting import contradicted
+from rizzpay.payments.contradicting import contradicted, is_superseded, superseded
 from rizzpay.payments.model import (
     EXPIRE_AUTHORIZATION,
     OPEN_ATTEMPT,
@@ -52,6 +53,7 @@ class Beginning(Struct, frozen=True, gc=False):
     payment: Payment
     attempt_id: str
     payer: Payer | None
+    routed: Record | None = None
 
 
 def begin(beginning: Beginning, context: Context) -> Changes:
@@ -113,6 +115,7 @@ def _begun(
         said=(Said("payment.created"),),
         later=later,
         payer=beginning.payer,
+        routed=beginning.routed,
     )
 
 
@@ -199,6 +202,8 @@ def _approved(
 ) -> Changes:
     if attempt.status in {AttemptStatus.APPROVED, AttemptStatus.CONFLICTED}:
         return unchanged(snapshot)
+    if is_superseded(snapshot, attempt):
+        return superseded(snapshot, attempt, approved, context)
     if approved.money != snapshot.payment.money or context.reference_taken:
         return contradicted(snapshot, attempt, approved, context)
     late = snapshot.payment.status in OVER

@@ -1,4 +1,4 @@
-"""What a gateway says that cannot be: another amount than we asked for, another payment's RRN."""
+"""What a gateway says that cannot be: another amount, another payment's RRN, a yes after its no."""
 
 from msgspec.structs import replace
 
@@ -13,11 +13,13 @@ from rizzpay.payments.model import (
     Snapshot,
     enquiry_of,
     moved,
+    touched,
     transfer,
 )
 from rizzpay.payments.states import AttemptStatus, Happening
 from rizzpay.payments.types import Attempt
 
+SUPERSEDED = "approved after it was declined and another gateway was asked"
 TAKEN = "the gateway reports an RRN or reference that another payment has"
 
 
@@ -59,6 +61,41 @@ def contradicted(
         said=(Said("payment.conflicted"),),
         not_any_more=enquiry_of(attempt),
         cases=(Case(context.id("case", 1), payment.id, payment.id, "conflicted"),),
+    )
+
+
+def is_superseded(snapshot: Snapshot, attempt: Attempt) -> bool:
+    """Tell whether another gateway was asked after this attempt had come to nothing."""
+    return attempt.gateway != snapshot.payment.gateway
+
+
+def superseded(
+    snapshot: Snapshot, attempt: Attempt, approved: Approved, context: Context
+) -> Changes:
+    """Keep money of a gateway that had declined apart, and ask a person.
+
+    The payment goes on where it is; a refund would go to its other gateway, so a person has to give
+    the money back here.
+    """
+    payment = touched(snapshot.payment, context.now)
+    told = replace(
+        attempt,
+        status=AttemptStatus.CONFLICTED,
+        note=SUPERSEDED,
+        updated_at=context.now,
+        gateway_reference=approved.gateway_reference,
+        rrn=approved.rrn,
+    )
+    source = ledger.gateway_account(attempt.gateway)
+    entry = (source, ledger.SUSPENSE, approved.money.minor, ledger.Phase.POSTED, "conflict")
+    booked = approved.captured and approved.money.currency == payment.money.currency
+    return Changes(
+        payment=payment,
+        action="payment.superseded_attempt_approved",
+        note={"attempt": attempt.id, "gateway": attempt.gateway, "amount": approved.money.minor},
+        attempts=(told,),
+        transfers=(transfer(payment, context, 0, entry),) if booked else (),
+        cases=(Case(context.id("case", 1), attempt.id, payment.id, "late_authorization"),),
     )
 
 

@@ -16,6 +16,7 @@ from rizzpay.core.errors import Refused
 from rizzpay.core.money import share
 from rizzpay.core.states import IllegalTransition
 from rizzpay.core.values import value
+from rizzpay.gateways.routing.deciding import Record
 from rizzpay.ledger import model as ledger
 from rizzpay.payments.states import PAYMENTS, AttemptStatus, Happening, RefundStatus, Status
 from rizzpay.payments.types import Attempt, Payer, Payment, Refund
@@ -140,6 +141,7 @@ class Changes(Struct, frozen=True, gc=False):
     not_any_more: tuple[tuple[str, str], ...] = ()
     cases: tuple[Case, ...] = ()
     payer: Payer | None = None
+    routed: Record | None = None  # how the attempt that begins was routed
 
     @property
     def nothing(self) -> bool:

@@ -33,7 +33,7 @@ from rizzpay.payments.model import OPEN_ATTEMPT, OPEN_REFUND, Changes, Context, 
 from rizzpay.payments.service import Payments, on_existing
 from rizzpay.payments.states import AttemptStatus, Status
 from rizzpay.payments.types import Attempt, AttemptKind, Payer, SyncResult
-from rizzpay.payments.writer import Decide, Write, Written
+from rizzpay.payments.writes import Decide, Write, Written
 from rizzpay.vault import service as vault
 
 REFUND_PREFIX = "rfnd_"

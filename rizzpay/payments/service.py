@@ -14,14 +14,16 @@ from rizzpay.config import PaymentSettings
 from rizzpay.core import clock, ids
 from rizzpay.core.errors import Refused
 from rizzpay.core.tenant import Tenant
+from rizzpay.gateways.router import Router
 from rizzpay.idempotency.model import Answer, Claim
 from rizzpay.infra.database import Database
 from rizzpay.infra.envelope import Envelope
 from rizzpay.merchants.model import Caller
-from rizzpay.payments import authorizing, capturing, refunding, store
+from rizzpay.payments import authorizing, capturing, refunding, store, trying
 from rizzpay.payments.asking import Asker
 from rizzpay.payments.beginning import new_payment
 from rizzpay.payments.model import Changes, Context, Snapshot
+from rizzpay.payments.trying import Trier, Try
 from rizzpay.payments.types import (
     Attempt,
     CreateCapture,
@@ -33,7 +35,8 @@ from rizzpay.payments.types import (
     Refund,
     Served,
 )
-from rizzpay.payments.writer import Decide, Write, Writer
+from rizzpay.payments.writer import Writer
+from rizzpay.payments.writes import Decide, Write
 from rizzpay.risk import service as risk
 from rizzpay.vault import service as vault
 
@@ -67,6 +70,7 @@ class Parts:
     envelope: Envelope
     writer: Writer
     asker: Asker
+    router: Router
     renderer: Renderer
     settings: PaymentSettings
 
@@ -88,6 +92,7 @@ class Payments:
     def __init__(self, parts: Parts) -> None:
         """Keep the parts; nothing is opened here."""
         self.parts = parts
+        self._trier = Trier(parts.asker, parts.router, parts.writer, parts.settings)
 
     def close(self) -> None:
         """Write what waits to be written, then take nothing more."""
@@ -100,9 +105,11 @@ class Payments:
     ) -> Served:
         """Ask a gateway for the money. Raises Refused before anything is written or sent."""
         risk.assess(caller.merchant, command.method, command.money)
-        payment = new_payment(self.parts.asker, self.parts.settings, caller, command, claim)
+        payment, choice = new_payment(
+            self.parts.router, self.parts.settings, caller, command, claim
+        )
         attempt_id = ids.new_id("attempt", claim.created_at)
-        beginning = authorizing.Beginning(payment, attempt_id, command.payer)
+        beginning = authorizing.Beginning(payment, attempt_id, command.payer, choice.record)
         invited = self.parts.asker.invite(payment, attempt_id, command)
         if invited is not None:
             return self._finish(
@@ -135,17 +142,20 @@ class Payments:
         )
         if isinstance(first, Served):
             return first
-        outcome = self.parts.asker.authorize(payment, attempt_id, command)
+        tried = trying.ask(
+            self._trier,
+            Try(payment, attempt_id, command, choice, request_id, claim.created_at),
+        )
         return self._finish(
             Write(
                 tenant=caller.tenant,
                 payment_id=payment.id,
                 decide=on_existing(
                     lambda snapshot, context: authorizing.conclude(
-                        snapshot, attempt_id, outcome, context
+                        snapshot, tried.attempt_id, tried.outcome, context
                     )
                 ),
-                actor=f"gateway:{payment.gateway}",
+                actor=f"gateway:{tried.payment.gateway}",
                 request_id=request_id,
                 completes=claim.key,
                 answer=lambda after, asked: self.parts.renderer.payment_answer(

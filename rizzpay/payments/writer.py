@@ -14,18 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from msgspec import Struct
-
 from rizzpay.audit import service as audit
 from rizzpay.audit.model import Entry
 from rizzpay.core import clock, ids
 from rizzpay.core.errors import Refused
 from rizzpay.core.tenant import Tenant
-from rizzpay.core.values import value
 from rizzpay.idempotency import service as idempotency
 from rizzpay.idempotency.model import (
     Answer,
-    Claim,
     InProgress,
     Mismatch,
     OpenClaim,
@@ -39,11 +35,12 @@ from rizzpay.infra.group_commit import GroupCommit
 from rizzpay.infra.pipeline import Draft
 from rizzpay.infra.records import is_of_another_type
 from rizzpay.ledger import service as ledger
-from rizzpay.payments import beginnings, review, store
+from rizzpay.payments import beginnings, decisions, review, store
 from rizzpay.payments.beginnings import Begun, RowType
 from rizzpay.payments.model import Changes, Clocks, Context, Snapshot
 from rizzpay.payments.rendering import Rendering
-from rizzpay.payments.types import Served
+from rizzpay.payments.types import Attempt, Payment, Served
+from rizzpay.payments.writes import Result, Write, Written, entry
 from rizzpay.vault import service as vault
 from rizzpay.webhooks import inbound, outbox
 from rizzpay.webhooks.model import NewEvent
@@ -51,42 +48,7 @@ from rizzpay.webhooks.model import NewEvent
 APPLIED = "applied"  # what is noted of a callback that said something, or the same again
 BATCH_MAX = 128  # payments a transaction; beyond this the gain is small (measured 2026-11-21)
 
-Decide = Callable[[Snapshot | None, Context], Changes]
-
-
-@value
-class Write(Struct, frozen=True):
-    """One decision to be made and written.
-
-    `claim` opens an idempotency key (first half of a request); `completes` closes one with
-    `answer(snapshot, request id)` (second half; None leaves it open). `settles` names the object
-    whose claim, if it is still open because its request was cut off, gets the answer. `begins`
-    says that the payment does not exist yet, so that nobody looks for it. `callback` is the number
-    of the gateway's callback that is applied: that is noted in the same transaction.
-    """
-
-    tenant: Tenant
-    payment_id: str
-    decide: Decide
-    actor: str
-    request_id: str | None = None
-    claim: Claim | None = None
-    completes: str | None = None
-    settles: str | None = None
-    answer: Callable[[Snapshot, str], Answer | None] | None = None
-    begins: bool = False
-    callback: int | None = None
-
-
-@value
-class Written(Struct, frozen=True):
-    """It is committed: the payment as it is now, and the answer if the write had one to give."""
-
-    after: Snapshot
-    answer: Answer | None
-
-
-Result = Written | Served
+Hear = Callable[[Payment, Attempt], None]
 
 
 @dataclass(slots=True)
@@ -110,8 +72,11 @@ class Writer:
         clocks: Clocks,
         *,
         together: bool = True,
+        hear: Hear = lambda *_: None,
     ) -> None:
         """Prepare a group for each mode; `together=False` gives each write its own transaction.
+
+        `hear` is told of each attempt that a commit has changed, with its payment.
 
         The modes may have databases of their own, by livemode, so that neither waits for the other.
         """
@@ -120,6 +85,7 @@ class Writer:
         self._envelope = envelope
         self._rendering = rendering
         self._clocks = clocks
+        self._hear = hear
         self._row_types = {mode: RowType(database) for mode, database in shared.items()}
         self._groups: dict[bool, GroupCommit[Write, Result]] = {
             livemode: GroupCommit(
@@ -200,6 +166,8 @@ class Writer:
         payers = [one.changes.payer for one in begun if one.changes.payer is not None]
         vault.store(draft, self._envelope, payers)
         beginnings.insert(draft, self._envelope, self._row_types[livemode].number(), begun)
+        routed = [(one.changes.attempts[0], one.changes.routed) for one in begun]
+        decisions.insert(draft, [(it, record) for it, record in routed if record is not None])
         tenants = {write.tenant.merchant_id: write.tenant for write in writes}
         self._databases[livemode].run(draft, *tenants.values())
         return results
@@ -231,6 +199,10 @@ class Writer:
             idempotency.keep(conn, self._envelope, [(*at, it) for at, it in answers.items()])
             # Last, because it locks what every payment of a merchant needs: his events' counter.
             outbox.send(conn, [event for item in made for event in item.events])
+        for item in made:
+            if item.changes is not None:
+                for attempt in item.changes.attempts:
+                    self._hear(item.changes.payment, attempt)
         return [_outcome(item) for item in batch]
 
     def _refuse(self, conn: Connection, refused: list[_Item]) -> None:
@@ -286,11 +258,14 @@ class Writer:
         store.insert_payments(conn, [c.payment for i, c in effective if i.before is None])
         last = {c.payment.id: c.payment for i, c in effective if i.before is not None}
         store.update_payments(conn, list(last.values()))
+        moved = {i.write.payment_id for i, c in effective if _is_moved(i, c)}
+        decisions.reroute(conn, [last[payment_id] for payment_id in sorted(moved)])
         _write_attempts(conn, effective)
+        decisions.insert(conn, [(c.attempts[-1], c.routed) for c in changed if c.routed])
         store.write_refunds(conn, list({r.id: r for c in changed for r in c.refunds}.values()))
         ledger.record(conn, [transfer for c in changed for transfer in c.transfers])
         review.record(conn, [(item.write.tenant, c) for item, c in effective], clock.now())
-        audit.append(conn, [_entry(item.write, changes) for item, changes in effective])
+        audit.append(conn, [entry(item.write, changes) for item, changes in effective])
         jobs.cancel(conn, [gone for c in changed for gone in c.not_any_more])
         jobs.enqueue(conn, _later(effective))
         applied = [item.write.callback for item in items if item.write.callback is not None]
@@ -330,6 +305,11 @@ def _look_new(writes: Sequence[Write]) -> bool:
     return len({(claim.tenant.merchant_id, claim.key) for claim in claims}) == len(claims)
 
 
+def _is_moved(item: _Item, changes: Changes) -> bool:
+    """Tell whether a payment was asked of another gateway."""
+    return item.before is not None and item.before.payment.gateway != changes.payment.gateway
+
+
 def _write_attempts(conn: Connection, made: Sequence[tuple[_Item, Changes]]) -> None:
     """Insert attempts that begin in this set and update the others, each as it is in the end."""
     last = {attempt.id: attempt for _, changes in made for attempt in changes.attempts}
@@ -365,18 +345,6 @@ def _outcome(item: _Item) -> Result | Exception:
     if item.outcome is None:
         return RuntimeError("a write without an outcome")
     return item.outcome
-
-
-def _entry(write: Write, changes: Changes) -> Entry:
-    return Entry(
-        at=changes.payment.updated_at,
-        actor=write.actor,
-        action=changes.action,
-        object_id=changes.payment.id,
-        detail={**changes.note, "status": changes.payment.status.value},
-        tenant=write.tenant,
-        request_id=write.request_id,
-    )
 
 
 def _illegal(outcome: Result | Exception | None) -> bool:

@@ -14,20 +14,23 @@ from typing import Any
 import falcon.testing
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from rizzpay import app as composition
+from rizzpay.__main__ import main
 from rizzpay.config import Config, GatewaySettings, Service
 from rizzpay.core import clock
 from rizzpay.core.tenant import Tenant
 from rizzpay.infra import envelope
 from rizzpay.infra.database import Database, Role
 from rizzpay.infra.hsm.client import HsmClient
-from rizzpay.merchants.model import SCOPES, NewKey, NewMerchant
+from rizzpay.merchants.model import ADMIN_SCOPES, SCOPES, NewKey, NewMerchant
 from rizzpay.merchants.service import Merchants
 from tests.api import contract
 
 START_S = 20.0
 ALL = tuple(sorted(SCOPES))
+EVERY_SCOPE = SCOPES | ADMIN_SCOPES
 
 
 @dataclass(frozen=True)
@@ -204,7 +207,9 @@ def new_client(application, operator):
                 NewMerchant(name="Shop", mcc="5411", **about), "operator:test", now
             )
         new = NewKey("test", tuple(scopes), tuple(allowed_cidrs), expires_at)
-        made = operator.create_key(Tenant(merchant.id, livemode), new, SCOPES, "operator:test", now)
+        made = operator.create_key(
+            Tenant(merchant.id, livemode), new, EVERY_SCOPE, "operator:test", now
+        )
         client = Client(application, made.key.id, made.secret.reveal())
         client.merchant = merchant
         return client
@@ -216,3 +221,30 @@ def new_client(application, operator):
 def client(new_client):
     """A merchant of this test's own, with every scope."""
     return new_client()
+
+
+@pytest.fixture(scope="session")
+def rizzpay(settings, tmp_path_factory):
+    """Run the command with the installation's configuration."""
+    path = tmp_path_factory.mktemp("command") / "rizzpay.toml"
+    path.write_text(toml(msgspec.to_builtins(settings)))
+
+    def run(*arguments, status=0):
+        done = CliRunner().invoke(
+            main, ["--config", str(path), *arguments], env={"SUDO_USER": "asha"}
+        )
+        assert done.exit_code == status, done.output
+        return done.output
+
+    return run
+
+
+def toml(whole, path=""):
+    """Write nested dictionaries as TOML; JSON's values are TOML's too."""
+    plain = {name: value for name, value in whole.items() if not isinstance(value, dict)}
+    lines = [f"[{path}]"] if path else []
+    lines += [f"{name} = {json.dumps(value)}" for name, value in plain.items()]
+    for name, value in whole.items():
+        if isinstance(value, dict):
+            lines.append(toml(value, f"{path}.{name}" if path else name))
+    return "\n".join(lines)

@@ -9,7 +9,7 @@ from rizzpay.api.routes import ROUTES
 from rizzpay.core import clock
 from rizzpay.core.errors import Refused
 from rizzpay.core.tenant import Tenant
-from rizzpay.merchants.model import SCOPES
+from rizzpay.merchants.model import ADMIN_SCOPES, SCOPES
 from rizzpay.merchants.service import REMEMBER_S
 from tests.api.conftest import Client
 
@@ -20,6 +20,7 @@ PLACES = {
     "{endpoint_id}": "whe_01J9ZZZZZZZZZZZZZZZZZZZZZZ",
     "{key_id}": "rk_test_01J9ZZZZZZZZZZZZZZZZZZZZZZ",
     "{gateway}": "sandbox",
+    "{version}": "1",
 }
 GUARDED = [route for route in ROUTES if route.scope is not None]
 
@@ -58,7 +59,7 @@ def test_a_route_needs_its_scope(scopeless, route):
     assert (answer.status, answer.code) == (403, "insufficient_scope")
 
 
-@pytest.mark.parametrize("scope", sorted(SCOPES))
+@pytest.mark.parametrize("scope", sorted(SCOPES | ADMIN_SCOPES))
 def test_every_scope_opens_some_route(new_client, scope):
     client = new_client(scopes=[scope])
     for route in GUARDED:

@@ -2,42 +2,12 @@
 
 import json
 
-import msgspec
 import pytest
-from click.testing import CliRunner
 
-from rizzpay.__main__ import main
 from rizzpay.core import clock
 from rizzpay.core.secret import Secret
 from rizzpay.merchants.service import Presented
 from tests.api.conftest import Client
-
-
-@pytest.fixture(scope="module")
-def rizzpay(settings, tmp_path_factory):
-    """Run the command with the installation's configuration."""
-    path = tmp_path_factory.mktemp("command") / "rizzpay.toml"
-    path.write_text(toml(msgspec.to_builtins(settings)))
-
-    def run(*arguments, status=0):
-        done = CliRunner().invoke(
-            main, ["--config", str(path), *arguments], env={"SUDO_USER": "asha"}
-        )
-        assert done.exit_code == status, done.output
-        return done.output
-
-    return run
-
-
-def toml(whole, path=""):
-    """Write nested dictionaries as TOML; JSON's values are TOML's too."""
-    plain = {name: value for name, value in whole.items() if not isinstance(value, dict)}
-    lines = [f"[{path}]"] if path else []
-    lines += [f"{name} = {json.dumps(value)}" for name, value in plain.items()]
-    for name, value in whole.items():
-        if isinstance(value, dict):
-            lines.append(toml(value, f"{path}.{name}" if path else name))
-    return "\n".join(lines)
 
 
 def asked(run, *arguments):

@@ -12,7 +12,7 @@ from rizzpay.api.catalog import CATALOG
 from rizzpay.core import sensitive
 from rizzpay.core.errors import Refused
 from rizzpay.core.money import EXPONENTS
-from rizzpay.merchants.model import SCOPES
+from rizzpay.merchants.model import ADMIN_SCOPES, SCOPES
 from rizzpay.payments.states import Status
 from rizzpay.upi.model import is_vpa
 
@@ -72,7 +72,7 @@ def test_the_schemas_say_the_same_as_the_domain():
         return set(hint.__args__)
 
     assert values(schemas.Currency) == set(EXPONENTS)
-    assert values(schemas.Scope) == SCOPES
+    assert values(schemas.Scope) == SCOPES | ADMIN_SCOPES
     status = schemas.PaymentsQuery.__annotations__["status"]
     assert {v for part in status.__args__ for v in getattr(part, "__args__", ())} == set(Status)
 

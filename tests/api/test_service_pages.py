@@ -44,7 +44,7 @@ def look(settings, parts):
             "database": parts.database,
             "cache": parts.cache,
             "hsm": parts.hsm,
-            "gateways": parts.gateways,
+            "gateways": parts.router.gateways,
             **other,
         }
         opened.extend(other.values())

@@ -24,7 +24,8 @@ from rizzpay.infra.pipeline import Draft
 from rizzpay.payments import authorizing, beginnings
 from rizzpay.payments.model import Clocks, Context
 from rizzpay.payments.types import Served
-from rizzpay.payments.writer import Rendering, Write, Writer, Written
+from rizzpay.payments.writer import Rendering, Writer
+from rizzpay.payments.writes import Write, Written
 from rizzpay.vault.model import Payer
 from rizzpay.webhooks.model import NewEvent
 from tests.store.people import new_tenant

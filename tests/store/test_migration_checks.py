@@ -185,6 +185,41 @@ BREAKS = [
         ),
         "one payment's only",
     ),
+    (
+        "0017_routing",
+        "GRANT UPDATE ON rizzpay.gateway_breakers TO rizzpay_app",
+        "moves no breaker",
+    ),
+    (
+        "0017_routing",
+        "GRANT INSERT ON rizzpay.gateway_downtimes TO rizzpay_app",
+        "declares no downtime",
+    ),
+    (
+        "0017_routing",
+        "ALTER TABLE rizzpay.gateway_tallies DROP CONSTRAINT gateway_tallies_check",
+        "more failures than calls",
+    ),
+    (
+        "0017_routing",
+        "ALTER TABLE rizzpay.api_keys DROP CONSTRAINT nobody_proposes_and_approves",
+        "nobody approves",
+    ),
+    (
+        "0017_routing",
+        "GRANT UPDATE ON rizzpay.routing_rule_sets TO rizzpay_app",
+        "does not change",
+    ),
+    (
+        "0017_routing",
+        "GRANT UPDATE ON rizzpay.routing_decisions TO rizzpay_worker",
+        "stays as it was made",
+    ),
+    (
+        "0017_routing",
+        "ALTER TABLE rizzpay.routing_decisions NO FORCE ROW LEVEL SECURITY",
+        "behind row-level security",
+    ),
 ]
 
 

@@ -168,7 +168,8 @@ def values(connections):
         "request_ids": payments, "statuses": ["captured"] * many, "bodies": ["\\x00"] * many,
         "gateway_references": ["x"] * many, "rrns": [None] * many, "declines": [None] * many,
         "enquiries": [0] * many, "updated_ats": [now] * many,
-        "ats": [now] * many, "names": ["fees"] * many, "currencies": ["INR"] * many,
+        "ats": [now] * many, "gateways": ["sandbox"] * many,
+        "names": ["fees"] * many, "currencies": ["INR"] * many,
     }  # fmt: skip
     extra = {
         "refunds": refunds, "deliveries": deliveries, "jobs": jobs, "payers": payers,

@@ -22,7 +22,7 @@ from rizzpay.payments.assembly import assemble
 from rizzpay.payments.resolving import Resolver
 from rizzpay.payments.service import on_existing
 from rizzpay.payments.types import CreateCapture
-from rizzpay.payments.writer import Write
+from rizzpay.payments.writes import Write
 from tests.store import test_applying_callbacks
 from tests.store.test_applying_callbacks import CAPTURES, JOBS, Desk
 

@@ -20,7 +20,8 @@ from rizzpay.ledger import service as ledger
 from rizzpay.payments import authorizing
 from rizzpay.payments.model import Clocks
 from rizzpay.payments.types import Served
-from rizzpay.payments.writer import Rendering, Write, Writer, Written
+from rizzpay.payments.writer import Rendering, Writer
+from rizzpay.payments.writes import Write, Written
 from tests.store.people import new_tenant
 from tests.unit.test_payment_decisions import approved, new_payment
 

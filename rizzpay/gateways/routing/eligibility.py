@@ -1,8 +1,9 @@
-"""Which gateway takes a payment: pure, from a table of routes to an ordered choice.
+"""Which gateways can take a payment: from a table of routes to an ordered choice.
 
 The order of the settings is the order of preference. It knows no gateway and no health.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rizzpay.gateways.port import CaptureMethod, Card, Method
@@ -23,14 +24,21 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class NoRoute:
-    """Nothing fits; `reason` is a sentence for the merchant."""
+    """Nothing fits; `reason` is a sentence for the merchant, `for_now` says that it may later."""
 
     reason: str
+    for_now: bool = False
 
 
 def kind(method: Method, type_: str) -> str:
     """Return what routing calls a method whose type the API calls `type_`."""
     return CARD_PAGE if method == Card(None) else type_
+
+
+def kind_of(method_view: Mapping[str, str]) -> str:
+    """Return the same of a method as it is stored and shown: a card without a token has no end."""
+    type_ = method_view["type"]
+    return CARD_PAGE if type_ == "card" and "token_last4" not in method_view else type_
 
 
 def choose(
