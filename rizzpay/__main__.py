@@ -32,6 +32,7 @@ COMMANDS = {
     "health": "rizzpay.commands.health",
     "gateways": "rizzpay.commands.gateways",
     "sandbox": "rizzpay.commands.sandbox",
+    "upi-app": "rizzpay.commands.upi_app",
     "conformance": "rizzpay.commands.conformance",
 }
 

@@ -27,6 +27,13 @@ from rizzpay.api.resources.payments import (
     PaymentResource,
     PaymentsResource,
 )
+from rizzpay.api.resources.qr_codes import (
+    CloseQrCodeResource,
+    QrCodeImageResource,
+    QrCodePaymentsResource,
+    QrCodeResource,
+    QrCodesResource,
+)
 from rizzpay.api.resources.refunds import RefundResource, RefundsResource
 from rizzpay.api.resources.service import (
     LiveResource,
@@ -52,6 +59,7 @@ from rizzpay.infra.hsm.client import HsmClient
 from rizzpay.infra.http_client import HttpClient
 from rizzpay.merchants.service import Merchants
 from rizzpay.payments.assembly import assemble
+from rizzpay.payments.qr_codes.service import QrCodes
 from rizzpay.payments.resolving import Resolver
 from rizzpay.payments.service import Payments
 from rizzpay.webhooks.service import Webhooks
@@ -137,12 +145,19 @@ def collaborators(config: Config) -> Collaborators:
 def _resources(config: Config, parts: Collaborators) -> dict[str, object]:
     """Return the object behind each name of the route table."""
     cursors = Cursors(parts.envelope)
+    codes = QrCodes(parts.payments.parts, parts.hsm)
     neighbours = Neighbours(parts.database, parts.cache, parts.hsm, parts.gateways)
     return {
         "payments": PaymentsResource(parts.payments, cursors),
         "payment": PaymentResource(parts.payments, parts.resolver),
         "capture": CaptureResource(parts.payments),
         "cancel": CancelResource(parts.payments),
+        "qr_codes": QrCodesResource(codes, cursors),
+        "qr_code": QrCodeResource(codes),
+        "qr_code_png": QrCodeImageResource(codes, "png"),
+        "qr_code_svg": QrCodeImageResource(codes, "svg"),
+        "close_qr_code": CloseQrCodeResource(codes),
+        "qr_code_payments": QrCodePaymentsResource(codes, cursors),
         "refunds": RefundsResource(parts.payments, cursors),
         "refund": RefundResource(parts.payments),
         "events": EventsResource(parts.webhooks),

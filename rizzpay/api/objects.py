@@ -38,6 +38,7 @@ class MethodObject(_Shown, frozen=True, kw_only=True):
 
     type: Literal["card", "upi", "netbanking", "wallet", "bank_transfer"]
     flow: Literal["intent", "qr", "collect"] | UnsetType = UNSET
+    qr_code_id: str | UnsetType = UNSET
     handle: str | UnsetType = UNSET
     token_last4: str | UnsetType = UNSET
     bank: str | UnsetType = UNSET
@@ -317,7 +318,7 @@ class CapabilitiesObject(_Shown, frozen=True, kw_only=True):
     methods: list[CapabilityObject]
 
 
-class _ListObject(_Shown, frozen=True, kw_only=True):
+class ListObject(_Shown, frozen=True, kw_only=True):
     """A page; pass `next_cursor` as `cursor` for the one after it."""
 
     object: Literal["list"] = "list"
@@ -326,37 +327,37 @@ class _ListObject(_Shown, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-class PaymentList(_ListObject, frozen=True, kw_only=True):
+class PaymentList(ListObject, frozen=True, kw_only=True):
     """Payments, newest first."""
 
     data: list[PaymentObject]
 
 
-class RefundList(_ListObject, frozen=True, kw_only=True):
+class RefundList(ListObject, frozen=True, kw_only=True):
     """Refunds, newest first."""
 
     data: list[RefundObject]
 
 
-class EventList(_ListObject, frozen=True, kw_only=True):
+class EventList(ListObject, frozen=True, kw_only=True):
     """Events in the order of their sequence; go on with `after_sequence`."""
 
     data: list[EventObject]
 
 
-class WebhookEndpointList(_ListObject, frozen=True, kw_only=True):
+class WebhookEndpointList(ListObject, frozen=True, kw_only=True):
     """All webhook endpoints."""
 
     data: list[WebhookEndpointObject]
 
 
-class DeliveryList(_ListObject, frozen=True, kw_only=True):
+class DeliveryList(ListObject, frozen=True, kw_only=True):
     """Deliveries, newest first."""
 
     data: list[DeliveryObject]
 
 
-class ApiKeyList(_ListObject, frozen=True, kw_only=True):
+class ApiKeyList(ListObject, frozen=True, kw_only=True):
     """All keys of this merchant and mode."""
 
     data: list[ApiKeyObject]
