@@ -34,6 +34,7 @@ COMMANDS = {
     "gateways": "rizzpay.commands.gateways",
     "routing": "rizzpay.commands.routing",
     "sandbox": "rizzpay.commands.sandbox",
+    "upi-app": "rizzpay.commands.upi_app",
     "conformance": "rizzpay.commands.conformance",
 }
 

@@ -28,6 +28,13 @@ from rizzpay.api.resources.payments import (
     PaymentResource,
     PaymentsResource,
 )
+from rizzpay.api.resources.qr_codes import (
+    CloseQrCodeResource,
+    QrCodeImageResource,
+    QrCodePaymentsResource,
+    QrCodeResource,
+    QrCodesResource,
+)
 from rizzpay.api.resources.refunds import RefundResource, RefundsResource
 from rizzpay.api.resources.routing import (
     ApprovalResource,
@@ -60,6 +67,7 @@ from rizzpay.infra.hsm.client import HsmClient
 from rizzpay.infra.http_client import HttpClient
 from rizzpay.merchants.service import Merchants
 from rizzpay.payments.assembly import assemble
+from rizzpay.payments.qr_codes.service import QrCodes
 from rizzpay.payments.resolving import Resolver
 from rizzpay.payments.service import Payments
 from rizzpay.webhooks.service import Webhooks
@@ -146,6 +154,7 @@ def collaborators(config: Config) -> Collaborators:
 def _resources(config: Config, parts: Collaborators) -> dict[str, object]:
     """Return the object behind each name of the route table."""
     cursors = Cursors(parts.envelope)
+    codes = QrCodes(parts.payments.parts, parts.hsm)
     gateways = parts.router.gateways
     neighbours = Neighbours(parts.database, parts.cache, parts.hsm, gateways)
     return {
@@ -153,6 +162,12 @@ def _resources(config: Config, parts: Collaborators) -> dict[str, object]:
         "payment": PaymentResource(parts.payments, parts.resolver),
         "capture": CaptureResource(parts.payments),
         "cancel": CancelResource(parts.payments),
+        "qr_codes": QrCodesResource(codes, cursors),
+        "qr_code": QrCodeResource(codes),
+        "qr_code_png": QrCodeImageResource(codes, "png"),
+        "qr_code_svg": QrCodeImageResource(codes, "svg"),
+        "close_qr_code": CloseQrCodeResource(codes),
+        "qr_code_payments": QrCodePaymentsResource(codes, cursors),
         "refunds": RefundsResource(parts.payments, cursors),
         "refund": RefundResource(parts.payments),
         "events": EventsResource(parts.webhooks),

@@ -17,6 +17,7 @@ from rizzpay.core.errors import Misconfigured
 from rizzpay.core.secret import Secret
 
 UpiLinks = Literal["acquirer", "own"]
+UpiSignature = Literal["none", "ecdsa-p256"]
 AnyStruct = TypeVar("AnyStruct", bound=msgspec.Struct)
 
 CREDENTIALS = "CREDENTIALS_DIRECTORY"  # systemd.exec(5), LoadCredential=
@@ -115,10 +116,17 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answer_timeout_s: float = 5.0
     # Who makes the links of UPI intent and QR: the acquirer, asked for each payment, or we
     # ("own"), to the payee below; then the acquirer hears of a payment when its customer pays.
+    # QR codes that stand for many payments name that payee in both cases.
     upi_links: UpiLinks = "acquirer"
     upi_payee_vpa: str = ""
     upi_payee_name: str = ""  # as the payer's app shows it
     upi_payee_mcc: str = ""  # four digits
+    upi_payee_city: str = ""  # this and the PIN code: for BharatQR
+    upi_payee_pincode: str = ""
+    # Whether QR codes that we make carry a signature of the HSM's key sig-upi, DER over SHA-256;
+    # the sponsor bank has to know its public part. `upi_org_id` is the signer's number at NPCI.
+    upi_signature: UpiSignature = "none"
+    upi_org_id: str = ""
     checkout_name: str = ""  # the business that a gateway's hosted checkout shows
     callback_base_url: str = ""  # where it calls us back, without /webhooks/…; else public_url
 

@@ -33,7 +33,8 @@ from rizzpay.infra.pipeline import Draft
 from rizzpay.ledger import service as ledger
 from rizzpay.payments.assembly import assemble
 from rizzpay.payments.expiry import Sweep
-from rizzpay.payments.resolving import Resolver, UnknownObject
+from rizzpay.payments.qr_codes.service import QrCodes, queue_over
+from rizzpay.payments.resolving import Resolver, Told, UnknownObject
 from rizzpay.payments.review import desk
 from rizzpay.webhooks import inbound
 from rizzpay.webhooks.service import Webhooks
@@ -55,6 +56,11 @@ class Parts:
     gateways: catalog.Gateways
     webhooks: Webhooks
     resolver: Resolver
+
+    @property
+    def qr_codes(self) -> QrCodes:
+        """Return the door to QR codes."""
+        return QrCodes(self.resolver.parts, self.hsm)
 
 
 def build(config: Config) -> Parts:
@@ -117,9 +123,13 @@ def _apply(parts: Parts, numbers: Sequence[int]) -> dict[int, Exception]:
     parts.database.run(draft)
     kept = asked()
     read = {number: _read(parts, kept.get(number)) for number in numbers}
-    readable = [(number, it) for number, it in read.items() if isinstance(it, Callback)]
+    readable = [
+        Told(number, stored.gateway, it)
+        for number, it in read.items()
+        if isinstance(it, Callback) and isinstance(stored := kept[number], inbound.StoredCallback)
+    ]
     applied = parts.resolver.apply_callbacks(readable)
-    met = read | dict(zip((number for number, _ in readable), applied, strict=True))
+    met = read | dict(zip((told.number for told in readable), applied, strict=True))
     if over := {number: why for number, it in met.items() if (why := _why_over(it)) is not None}:
         draft = Draft()
         inbound.note(draft, over, clock.now())
@@ -155,6 +165,7 @@ HANDLERS: dict[str, Callable[[Parts, Job], Verdict]] = {
     "refund.resolve": lambda parts, job: parts.resolver.resolve(job),
     "refund.send": lambda parts, job: parts.resolver.send_refund(job),
     "payment.expire": lambda parts, job: parts.resolver.expire_payment(job),
+    "qr_code.expire": lambda parts, job: parts.qr_codes.expire(job),
     "authorization.expire": lambda parts, job: parts.resolver.expire_authorization(job),
     "webhook.deliver": lambda parts, job: parts.webhooks.deliver(job, clock.now()),
 }
@@ -176,7 +187,7 @@ class Worker:
             {kind: partial(handle, parts) for kind, handle in HANDLERS.items()},
             {kind: partial(handle, parts) for kind, handle in BATCH_HANDLERS.items()},
         )
-        self._sweep = Sweep(parts.database)
+        self._sweeps = [Sweep(parts.database), Sweep(parts.database, queue_over)]
         self._unsigned = 0  # rows that this process sealed since the last checkpoint
         self._prove_at_s = 0.0
 
@@ -227,7 +238,8 @@ class Worker:
             gevent.sleep(every_s)
 
     def _expire(self) -> None:
-        self._sweep.queue_expired()
+        for sweep in self._sweeps:
+            sweep.queue_expired()
 
     def _seal(self) -> None:
         """Seal what has settled; sign sooner than planned when much was sealed."""

@@ -167,6 +167,22 @@ CREATE FUNCTION rizzpay.check_payment_transition() RETURNS trigger
 
 ALTER FUNCTION rizzpay.check_payment_transition() OWNER TO rizzpay_owner;
 
+CREATE FUNCTION rizzpay.check_qr_code() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        IF (OLD.status = 'closed' AND NEW.status <> 'closed')
+           OR NEW.payments_count_received < OLD.payments_count_received
+           OR NEW.payments_amount_received < OLD.payments_amount_received
+        THEN
+            RAISE EXCEPTION 'QR code %: it opens again, or has received less', OLD.id
+                USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NEW;
+    END $$;
+
+ALTER FUNCTION rizzpay.check_qr_code() OWNER TO rizzpay_owner;
+
 CREATE FUNCTION rizzpay.check_resolutions() RETURNS trigger
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -751,6 +767,55 @@ ALTER TABLE ONLY rizzpay.payments FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE rizzpay.payments OWNER TO rizzpay_owner;
 
+CREATE TABLE rizzpay.qr_code_payments (
+    qr_code_id text NOT NULL,
+    gateway_reference text NOT NULL,
+    payment_id text NOT NULL,
+    merchant_id text NOT NULL,
+    livemode boolean NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY rizzpay.qr_code_payments FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.qr_code_payments OWNER TO rizzpay_owner;
+
+CREATE TABLE rizzpay.qr_codes (
+    id text NOT NULL,
+    merchant_id text NOT NULL,
+    livemode boolean NOT NULL,
+    type text NOT NULL,
+    usage text NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    payment_amount bigint,
+    name text NOT NULL,
+    description text,
+    gateway text NOT NULL,
+    content text NOT NULL,
+    close_by timestamp with time zone,
+    close_reason text,
+    closed_at timestamp with time zone,
+    payments_count_received bigint DEFAULT 0 NOT NULL,
+    payments_amount_received bigint DEFAULT 0 NOT NULL,
+    version integer NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT qr_codes_check CHECK (((status = 'closed'::text) = (closed_at IS NOT NULL))),
+    CONSTRAINT qr_codes_check1 CHECK (((closed_at IS NULL) = (close_reason IS NULL))),
+    CONSTRAINT qr_codes_check2 CHECK ((payments_amount_received >= payments_count_received)),
+    CONSTRAINT qr_codes_close_reason_check CHECK ((close_reason = ANY (ARRAY['on_demand'::text, 'paid'::text, 'expired'::text]))),
+    CONSTRAINT qr_codes_payment_amount_check CHECK (((payment_amount >= 1) AND (payment_amount <= '9007199254740991'::bigint))),
+    CONSTRAINT qr_codes_payments_count_received_check CHECK ((payments_count_received >= 0)),
+    CONSTRAINT qr_codes_status_check CHECK ((status = ANY (ARRAY['active'::text, 'closed'::text]))),
+    CONSTRAINT qr_codes_type_check CHECK ((type = ANY (ARRAY['upi_qr'::text, 'bharat_qr'::text]))),
+    CONSTRAINT qr_codes_usage_check CHECK ((usage = ANY (ARRAY['single_use'::text, 'multiple_use'::text]))),
+    CONSTRAINT single_use_is_used_once CHECK (((usage <> 'single_use'::text) OR (payments_count_received <= 1)))
+);
+
+ALTER TABLE ONLY rizzpay.qr_codes FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.qr_codes OWNER TO rizzpay_owner;
+
 CREATE TABLE rizzpay.refunds (
     id text NOT NULL,
     payment_id text NOT NULL,
@@ -980,6 +1045,12 @@ ALTER TABLE ONLY rizzpay.payment_transitions
 ALTER TABLE ONLY rizzpay.payments
     ADD CONSTRAINT payments_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY rizzpay.qr_code_payments
+    ADD CONSTRAINT qr_code_payments_pkey PRIMARY KEY (qr_code_id, gateway_reference);
+
+ALTER TABLE ONLY rizzpay.qr_codes
+    ADD CONSTRAINT qr_codes_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY rizzpay.refunds
     ADD CONSTRAINT refunds_pkey PRIMARY KEY (id);
 
@@ -1056,6 +1127,12 @@ CREATE INDEX payments_unknown ON rizzpay.payments USING btree (id) WHERE (status
 
 CREATE INDEX payments_waiting ON rizzpay.payments USING btree (expires_at) WHERE (status = 'requires_action'::text);
 
+CREATE UNIQUE INDEX qr_code_payments_list ON rizzpay.qr_code_payments USING btree (qr_code_id, created_at DESC, payment_id DESC);
+
+CREATE INDEX qr_codes_ending ON rizzpay.qr_codes USING btree (close_by) WHERE ((status = 'active'::text) AND (close_by IS NOT NULL));
+
+CREATE INDEX qr_codes_list ON rizzpay.qr_codes USING btree (merchant_id, livemode, created_at DESC, id DESC);
+
 CREATE INDEX refunds_list ON rizzpay.refunds USING btree (merchant_id, livemode, created_at DESC, id DESC);
 
 CREATE INDEX refunds_payment ON rizzpay.refunds USING btree (payment_id);
@@ -1106,6 +1183,8 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON rizzpay.ledger
 
 CREATE TRIGGER legal_transition BEFORE UPDATE OF status ON rizzpay.payments FOR EACH ROW WHEN (((old.status <> new.status) AND (((old.status || '>'::text) || new.status) <> ALL ('{authorized>cancelled,authorized>captured,authorized>expired,authorized>partially_captured,authorized>unknown,cancelled>authorized,cancelled>captured,cancelled>conflicted,created>cancelled,created>expired,created>processing,expired>authorized,expired>captured,expired>conflicted,failed>authorized,failed>captured,failed>conflicted,partially_captured>captured,partially_captured>unknown,processing>authorized,processing>captured,processing>conflicted,processing>failed,processing>requires_action,processing>unknown,requires_action>authorized,requires_action>cancelled,requires_action>captured,requires_action>conflicted,requires_action>expired,requires_action>failed,requires_action>processing,requires_action>unknown,unknown>authorized,unknown>cancelled,unknown>captured,unknown>conflicted,unknown>failed,unknown>partially_captured,unknown>requires_action}'::text[])))) EXECUTE FUNCTION rizzpay.check_payment_transition();
 
+CREATE TRIGGER only_forward BEFORE UPDATE ON rizzpay.qr_codes FOR EACH ROW EXECUTE FUNCTION rizzpay.check_qr_code();
+
 CREATE TRIGGER resolves_pending AFTER INSERT ON rizzpay.ledger_transfers FOR EACH ROW WHEN ((new.pending_id IS NOT NULL)) EXECUTE FUNCTION rizzpay.check_resolutions();
 
 ALTER TABLE ONLY rizzpay.api_keys
@@ -1128,6 +1207,15 @@ ALTER TABLE ONLY rizzpay.payments
 
 ALTER TABLE ONLY rizzpay.payments
     ADD CONSTRAINT payments_payer_id_fkey FOREIGN KEY (payer_id) REFERENCES rizzpay.payers(id);
+
+ALTER TABLE ONLY rizzpay.qr_code_payments
+    ADD CONSTRAINT qr_code_payments_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES rizzpay.payments(id);
+
+ALTER TABLE ONLY rizzpay.qr_code_payments
+    ADD CONSTRAINT qr_code_payments_qr_code_id_fkey FOREIGN KEY (qr_code_id) REFERENCES rizzpay.qr_codes(id);
+
+ALTER TABLE ONLY rizzpay.qr_codes
+    ADD CONSTRAINT qr_codes_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES rizzpay.merchants(id);
 
 ALTER TABLE ONLY rizzpay.refunds
     ADD CONSTRAINT refunds_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES rizzpay.payments(id);
@@ -1171,6 +1259,10 @@ ALTER TABLE rizzpay.payment_attempts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE rizzpay.payments ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE rizzpay.qr_code_payments ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE rizzpay.qr_codes ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE rizzpay.refunds ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE rizzpay.review_cases ENABLE ROW LEVEL SECURITY;
@@ -1202,6 +1294,10 @@ CREATE POLICY tenant ON rizzpay.payers TO rizzpay_app USING ((((merchant_id || '
 CREATE POLICY tenant ON rizzpay.payment_attempts TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
 
 CREATE POLICY tenant ON rizzpay.payments TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
+
+CREATE POLICY tenant ON rizzpay.qr_code_payments TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
+
+CREATE POLICY tenant ON rizzpay.qr_codes TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
 
 CREATE POLICY tenant ON rizzpay.refunds TO rizzpay_app USING ((((merchant_id || ''::text) = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode)))) WITH CHECK (((merchant_id = ANY (( SELECT rizzpay.tenant_ids() AS tenant_ids)::text[])) AND (livemode = ( SELECT rizzpay.tenant_livemode() AS tenant_livemode))));
 
@@ -1315,6 +1411,12 @@ GRANT SELECT ON TABLE rizzpay.payment_transitions TO rizzpay_worker;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.payments TO rizzpay_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.payments TO rizzpay_worker;
+
+GRANT SELECT,INSERT ON TABLE rizzpay.qr_code_payments TO rizzpay_app;
+GRANT SELECT,INSERT ON TABLE rizzpay.qr_code_payments TO rizzpay_worker;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.qr_codes TO rizzpay_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.qr_codes TO rizzpay_worker;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.refunds TO rizzpay_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE rizzpay.refunds TO rizzpay_worker;

@@ -77,6 +77,8 @@ def build(
         upi_payee_vpa=PAYEE_VPA,
         upi_payee_name="RizzPay Appliance",
         upi_payee_mcc="5411",
+        upi_payee_city="Mumbai",
+        upi_payee_pincode="400001",
     )
     return Config(
         service=Service(

@@ -9,8 +9,7 @@ from typing import Any, Literal
 from msgspec import UNSET, UnsetType
 
 from rizzpay.api.schemas import Currency, Scope
-from rizzpay.api.shown import Listed as _ListObject
-from rizzpay.api.shown import Minor, Time
+from rizzpay.api.shown import Listed, Minor, Time
 from rizzpay.api.shown import Shown as _Shown
 
 PaymentStatus = Literal[
@@ -34,6 +33,7 @@ class MethodObject(_Shown, frozen=True, kw_only=True):
 
     type: Literal["card", "upi", "netbanking", "wallet", "bank_transfer"]
     flow: Literal["intent", "qr", "collect"] | UnsetType = UNSET
+    qr_code_id: str | UnsetType = UNSET
     handle: str | UnsetType = UNSET
     token_last4: str | UnsetType = UNSET
     bank: str | UnsetType = UNSET
@@ -313,37 +313,37 @@ class CapabilitiesObject(_Shown, frozen=True, kw_only=True):
     methods: list[CapabilityObject]
 
 
-class PaymentList(_ListObject, frozen=True, kw_only=True):
+class PaymentList(Listed, frozen=True, kw_only=True):
     """Payments, newest first."""
 
     data: list[PaymentObject]
 
 
-class RefundList(_ListObject, frozen=True, kw_only=True):
+class RefundList(Listed, frozen=True, kw_only=True):
     """Refunds, newest first."""
 
     data: list[RefundObject]
 
 
-class EventList(_ListObject, frozen=True, kw_only=True):
+class EventList(Listed, frozen=True, kw_only=True):
     """Events in the order of their sequence; go on with `after_sequence`."""
 
     data: list[EventObject]
 
 
-class WebhookEndpointList(_ListObject, frozen=True, kw_only=True):
+class WebhookEndpointList(Listed, frozen=True, kw_only=True):
     """All webhook endpoints."""
 
     data: list[WebhookEndpointObject]
 
 
-class DeliveryList(_ListObject, frozen=True, kw_only=True):
+class DeliveryList(Listed, frozen=True, kw_only=True):
     """Deliveries, newest first."""
 
     data: list[DeliveryObject]
 
 
-class ApiKeyList(_ListObject, frozen=True, kw_only=True):
+class ApiKeyList(Listed, frozen=True, kw_only=True):
     """All keys of this merchant and mode."""
 
     data: list[ApiKeyObject]

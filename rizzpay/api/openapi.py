@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from rizzpay.api import objects, routing_objects
+from rizzpay.api import objects, qr_codes, routing_objects
 from rizzpay.api.catalog import CATALOG
 from rizzpay.api.facts import VERSION
 from rizzpay.api.problems import ErrorAnswer
@@ -20,6 +20,7 @@ ULID = "[0-9A-HJKMNP-TV-Z]{26}"
 PLACES = {
     "payment_id": f"^pay_{ULID}$",
     "refund_id": f"^rfnd_{ULID}$",
+    "qr_code_id": f"^qr_{ULID}$",
     "event_id": f"^evt_{ULID}$",
     "endpoint_id": f"^whe_{ULID}$",
     "key_id": f"^rk_(test|live)_{ULID}$",
@@ -32,6 +33,7 @@ MEANINGS = {200: "Done.", 201: "Made.", 204: "Gone."}
 # Where an id of one answer is a parameter of another operation.
 LINKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "createPayment": ("payment_id", ("getPayment", "capturePayment", "cancelPayment")),
+    "createQrCode": ("qr_code_id", ("getQrCode", "listQrCodePayments", "closeQrCode")),
     "createRefund": ("refund_id", ("getRefund",)),
     "createWebhookEndpoint": (
         "endpoint_id",
@@ -102,7 +104,7 @@ def _schemas() -> tuple[dict[type, dict[str, Any]], dict[str, Any]]:
 def _shown_structs() -> list[type[msgspec.Struct]]:
     return [
         value
-        for value in {**vars(objects), **vars(routing_objects)}.values()
+        for value in {**vars(objects), **vars(qr_codes), **vars(routing_objects)}.values()
         if isinstance(value, type) and issubclass(value, msgspec.Struct)
     ]
 

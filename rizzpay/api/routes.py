@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from rizzpay.api import objects, routing_bodies, routing_objects, schemas
+from rizzpay.api import objects, qr_codes, routing_bodies, routing_objects, schemas
 from rizzpay.api.catalog import DECLINES
 
 Needs = Literal["required", "optional", "no"]
@@ -122,6 +122,47 @@ PAYMENTS = (
         {200: objects.PaymentObject}, "payments:write", body=schemas.CancelBody,
         body_optional=True, idempotency="optional", example={"reason": "out of stock"},
         refusals=(*CHANGES, *OUTCOMES, *DECLINED),
+    ),
+)  # fmt: skip
+
+QR_CODE = {"type": "upi_qr", "usage": "multiple_use", "name": "Asha Stores"}
+QR_CODES = (
+    Route(
+        "POST", "/v1/qr_codes", "createQrCode", "Make a QR code that customers pay by",
+        "qr_codes", {201: qr_codes.QrCodeObject}, "payments:write", body=qr_codes.QrCodeBody,
+        idempotency="required", example=QR_CODE,
+        refusals=("qr_codes_not_supported", "gaming_not_permitted", "aadhaar_not_accepted"),
+    ),
+    Route(
+        "GET", "/v1/qr_codes", "listQrCodes", "List QR codes, newest first", "qr_codes",
+        {200: qr_codes.QrCodeList}, "payments:read", query=schemas.PageQuery,
+        refusals=("invalid_cursor",),
+    ),
+    Route(
+        "GET", "/v1/qr_codes/{qr_code_id}", "getQrCode", "Fetch a QR code", "qr_code",
+        {200: qr_codes.QrCodeObject}, "payments:read", refusals=("qr_code_not_found",),
+    ),
+    Route(
+        "GET", "/v1/qr_codes/{qr_code_id}.png", "getQrCodePng", "Fetch a QR code as PNG",
+        "qr_code_png", {200: None}, "payments:read", media_type="image/png",
+        refusals=("qr_code_not_found",),
+    ),
+    Route(
+        "GET", "/v1/qr_codes/{qr_code_id}.svg", "getQrCodeSvg", "Fetch a QR code as SVG",
+        "qr_code_svg", {200: None}, "payments:read", media_type="image/svg+xml",
+        refusals=("qr_code_not_found",),
+    ),
+    Route(
+        "POST", "/v1/qr_codes/{qr_code_id}/close", "closeQrCode",
+        "Close a QR code: what is paid by it from now on goes back", "close_qr_code",
+        {200: qr_codes.QrCodeObject}, "payments:write", body=schemas.NoBody, body_optional=True,
+        idempotency="optional", refusals=("qr_code_not_found", "illegal_transition"),
+    ),
+    Route(
+        "GET", "/v1/qr_codes/{qr_code_id}/payments", "listQrCodePayments",
+        "List the payments that came by a QR code, newest first", "qr_code_payments",
+        {200: qr_codes.QrCodePaymentList}, "payments:read", query=schemas.PageQuery,
+        refusals=("qr_code_not_found", "invalid_cursor"),
     ),
 )  # fmt: skip
 
@@ -302,7 +343,6 @@ SERVICE = (
 )  # fmt: skip
 
 ROUTES: tuple[Route, ...] = (
-    *PAYMENTS, *REFUNDS, *EVENTS, *WEBHOOKS, *ACCOUNT, *GATEWAYS, *ROUTING,
-    *SERVICE,
+    *PAYMENTS, *QR_CODES, *REFUNDS, *EVENTS, *WEBHOOKS, *ACCOUNT, *GATEWAYS, *ROUTING, *SERVICE,
 )  # fmt: skip
 BY_PLACE = {(route.path, route.method): route for route in ROUTES}

@@ -349,6 +349,8 @@ _EXPECTED: dict[tuple[str, ...], str] = {
     ("notes",): "A key is 1 to 40 of A-Z a-z 0-9 _ . -, a value a text of at most 256.",
     ("customer", "email"): "The email is name@domain.",
     ("customer", "phone"): "The phone is 7 to 15 digits, perhaps with + in front.",
+    ("type",): "The type is upi_qr or bharat_qr.",
+    ("usage",): "The usage is single_use or multiple_use.",
     ("payment_id",): "The id is pay_ and 26 letters and digits.",
     ("return_url",): "The URL begins with https:// and has no blanks.",
     ("url",): "The URL begins with https:// and has no blanks.",

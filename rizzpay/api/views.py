@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from rizzpay.api import problems
+from rizzpay.api import problems, qr_codes
 from rizzpay.api.catalog import CATALOG
 from rizzpay.api.objects import (
     AcquirerReference,
@@ -27,6 +27,7 @@ from rizzpay.api.objects import (
 from rizzpay.core.clock import unix_s
 from rizzpay.core.secret import Secret
 from rizzpay.idempotency.model import Answer
+from rizzpay.payments.qr_codes.model import QrCode
 from rizzpay.payments.states import AttemptStatus, RefundStatus, Status
 from rizzpay.payments.types import Attempt, AttemptKind, Payer, Payment, Refund, SyncResult
 
@@ -172,6 +173,10 @@ class Renderer:
     def refund_event_json(self, it: Refund) -> bytes:
         """Return the same as JSON in UTF-8."""
         return msgspec.json.encode(refund(it))
+
+    def qr_code_event_json(self, it: QrCode) -> bytes:
+        """Return a QR code as answers and events carry it, as JSON in UTF-8."""
+        return qr_codes.shown_json(it)
 
     def _operation_answer(
         self, it: Payment, payer: Payer | None, tried: Attempt, request_id: str

@@ -28,6 +28,7 @@ PREFIXES = {
     "data_key": "dek",
     "case": "case",
     "downtime": "down",
+    "qr_code": "qr",
 }
 _PATTERN = re.compile(r"^[a-z]{2,6}_[0-9A-HJKMNP-TV-Z]{26}$")
 # Every pair of characters: ten bits at a time cost a third of a microsecond an id where single

@@ -15,7 +15,9 @@ from rizzpay.gateways.port import Callbacks, CaptureMethod, Charges, Invites
 from rizzpay.gateways.razorpay.connector import RazorpayGateway
 from rizzpay.gateways.routing import NoRoute, Route
 from rizzpay.gateways.sandbox.connector import Keys, SandboxGateway
+from rizzpay.gateways.upi_links import Signing
 from rizzpay.infra.http_client import HttpClient
+from rizzpay.upi.model import Payee
 
 # Type of the method, currency, livemode, when it is captured: what a payment's route depends on.
 Question = tuple[str, str, bool, CaptureMethod]
@@ -80,6 +82,8 @@ class Gateway:
     settings: GatewaySettings
     capability: Capability
     invites: Invites | None = None  # None: the gateway is asked for every payment
+    payee: Payee | None = None  # whom QR codes that stand for many payments name
+    signing: Signing | None = None  # of those QR codes
 
 
 class Gateways:
@@ -133,10 +137,12 @@ def _gateway(name: str, settings: GatewaySettings, http: HttpClient) -> Gateway:
         known = ", ".join(sorted(MAKERS))
         raise Misconfigured(f"gateways.{name}.kind is {settings.kind!r}; known kinds: {known}")
     capability = CAPABILITIES[settings.kind]
-    invites = upi_links.of(name, settings)
-    if invites is not None and not capability.own_upi_links:
+    payee, signing = upi_links.payee_of(name, settings), upi_links.signing_of(name, settings)
+    if payee is not None and not capability.own_upi_links:
         raise Misconfigured(f"gateways.{name}.upi_links: {settings.kind} must make them itself")
-    return Gateway(name, maker(name, settings, http), settings, capability, invites)
+    invites = upi_links.UpiLinks(payee) if payee and settings.upi_links == "own" else None
+    connector = maker(name, settings, http)
+    return Gateway(name, connector, settings, capability, invites, payee, signing)
 
 
 def _sandbox(name: str, settings: GatewaySettings, http: HttpClient) -> Connector:

@@ -182,7 +182,8 @@ class Callback:
     """
 
     provider_event_id: str
-    attempt_id: str  # att_…, cap_… or rfnd_…: the id that we sent
+    # att_…, cap_… or rfnd_…: the id that we sent; qr_…: the QR code that a customer paid by
+    attempt_id: str
     outcome: Outcome
 
 

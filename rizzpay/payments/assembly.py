@@ -55,7 +55,9 @@ def assemble(
             writer=Writer(
                 writing,
                 envelope,
-                Rendering(views.payment_event_json, views.refund_event_json),
+                Rendering(
+                    views.payment_event_json, views.refund_event_json, views.qr_code_event_json
+                ),
                 Clocks(
                     first_enquiry_s=settings.resolve_schedule_s[0],
                     authorization_expiry_s=settings.authorization_expiry_s,

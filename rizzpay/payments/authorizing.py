@@ -231,7 +231,7 @@ def _approved(
         rrn=approved.rrn,
         decline=None,
     )
-    taken = _captured_at_once if approved.captured else _held
+    taken = captured_at_once if approved.captured else _held
     changes = taken(payment, context, forced=forced)
     later = tuple(Said("payment.late_authorized") for _ in range(late))
     changes = replace(
@@ -246,7 +246,8 @@ def _approved(
     return changes
 
 
-def _captured_at_once(payment: Payment, context: Context, *, forced: bool) -> Changes:
+def captured_at_once(payment: Payment, context: Context, *, forced: bool) -> Changes:
+    """Take the whole amount; `forced`: it came too late and goes back from `payment.funds`."""
     amount = payment.money.minor
     done = moved(payment, Happening.CAPTURED, context.now, amount_captured=amount)
     source = ledger.gateway_account(payment.gateway)

@@ -51,7 +51,8 @@ def contradicted(
     source = ledger.gateway_account(payment.gateway)
     entry = (source, ledger.SUSPENSE, approved.money.minor, ledger.Phase.POSTED, "conflict")
     same_currency = approved.money.currency == payment.money.currency
-    booked = approved.captured and same_currency and not context.reference_taken
+    moved_any = approved.captured and approved.money.minor > 0
+    booked = moved_any and same_currency and not context.reference_taken
     return Changes(
         payment=payment,
         action="payment.conflicted",

@@ -18,6 +18,7 @@ from rizzpay.core.states import IllegalTransition
 from rizzpay.core.values import value
 from rizzpay.gateways.routing.deciding import Record
 from rizzpay.ledger import model as ledger
+from rizzpay.payments.qr_codes.model import Locked, QrCode
 from rizzpay.payments.states import PAYMENTS, AttemptStatus, Happening, RefundStatus, Status
 from rizzpay.payments.types import Attempt, Payer, Payment, Refund
 
@@ -64,6 +65,7 @@ class Context(Struct, frozen=True, gc=False):
     clocks: Clocks
     fresh: Fresh
     reference_taken: bool = False  # the outcome's RRN or reference is another payment's already
+    code: Locked | None = None  # the QR code that the money came by
 
     def id(self, prefix: str, index: int) -> str:
         """Return the `index`-th fresh id with a prefix; the same inputs give the same id."""
@@ -91,10 +93,11 @@ class Case(Struct, frozen=True, gc=False):
 
 @value
 class Said(Struct, frozen=True, gc=False):
-    """An event about the payment, or about one of its refunds."""
+    """An event about the payment, one of its refunds, or the QR code that it came by."""
 
     type: str
     refund_id: str | None = None
+    about_code: bool = False
 
 
 @value
@@ -142,6 +145,7 @@ class Changes(Struct, frozen=True, gc=False):
     cases: tuple[Case, ...] = ()
     payer: Payer | None = None
     routed: Record | None = None  # how the attempt that begins was routed
+    code: QrCode | None = None  # as it is after money came by it; then the payment is a new one
 
     @property
     def nothing(self) -> bool:

@@ -83,10 +83,12 @@ def begin(snapshot: Snapshot, refund_id: str, command: CreateRefund, context: Co
     )
 
 
-def auto_refund(snapshot: Snapshot, changes: Changes, context: Context) -> Changes:
-    """Add to `changes` the refund of money that came after the payment was over."""
+def auto_refund(
+    snapshot: Snapshot, changes: Changes, context: Context, reason: str = "late_authorization"
+) -> Changes:
+    """Add to `changes` the refund of money that came when nobody waited for it any more."""
     payment = snapshot.payment
-    wanted = _Wanted(payment.amount_captured, "auto", "late_authorization", None, {})
+    wanted = _Wanted(payment.amount_captured, "auto", reason, None, {})
     refund, reserved, hold = _reserve(payment, context.id("rfnd", 8), wanted, context, 9)
     return replace(
         changes,

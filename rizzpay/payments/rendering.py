@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rizzpay.core import ids
 from rizzpay.payments.model import Changes
+from rizzpay.payments.qr_codes.model import QrCode
 from rizzpay.payments.types import Payment, Refund
 from rizzpay.webhooks.model import EventData, NewEvent
 
@@ -15,14 +16,18 @@ class Rendering:
 
     payment_event: Callable[[Payment], EventData]
     refund_event: Callable[[Refund], EventData]
+    code_event: Callable[[QrCode], EventData]
 
     def events(self, changes: Changes) -> list[NewEvent]:
         """Return what a change says, in order."""
         refunds = {refund.id: refund for refund in changes.refunds}
         events = []
         for said in changes.said:
-            subject: Payment | Refund = changes.payment
-            if said.refund_id is None:
+            subject: Payment | Refund | QrCode = changes.payment
+            if said.about_code and changes.code is not None:
+                subject = changes.code
+                data = self.code_event(subject)
+            elif said.refund_id is None:
                 data = self.payment_event(changes.payment)
             else:
                 subject = refunds[said.refund_id]

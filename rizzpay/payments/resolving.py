@@ -30,6 +30,7 @@ from rizzpay.infra.jobs import Again, Done, Job, Verdict
 from rizzpay.payments import authorizing, capturing, refunding, store
 from rizzpay.payments.capturing import EXPIRED_NOTE
 from rizzpay.payments.model import OPEN_ATTEMPT, OPEN_REFUND, Changes, Context, Snapshot
+from rizzpay.payments.qr_codes import receiving as qr_codes
 from rizzpay.payments.service import Payments, on_existing
 from rizzpay.payments.states import AttemptStatus, Status
 from rizzpay.payments.types import Attempt, AttemptKind, Payer, SyncResult
@@ -49,6 +50,15 @@ class Found:
 
     snapshot: Snapshot
     payer: Payer | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A callback that we keep: its number, and the gateway that it is of."""
+
+    number: int
+    gateway: str
+    callback: Callback
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,28 +150,32 @@ class Resolver:
 
     # Callbacks and demand
 
-    def apply_callbacks(self, callbacks: Sequence[tuple[int, Callback]]) -> list[Applied]:
-        """Apply verified callbacks, by number, in one group; returns what came of each, in order.
+    def apply_callbacks(self, callbacks: Sequence[Told]) -> list[Applied]:
+        """Apply verified callbacks in one group; returns what came of each, in order.
 
         That is Done (which was noted in the transaction that applied it), UnknownObject, or the
-        exception that this callback alone met.
+        exception that this callback alone met. A gateway is believed about its own objects only.
         """
-        named = [callback.attempt_id for _, callback in callbacks]
+        named = [told.callback.attempt_id for told in callbacks]
         with self.parts.database.pipelined() as conn:
+            codes = qr_codes.owners(conn, named)
             owners = store.owners_of(conn, named)()
             payments = [owner.payment_id for owner in owners.values()]
             asked = idempotency.ask_open(conn, [*named, *payments])
         waiting = asked()
         results: list[Applied] = [UnknownObject()] * len(callbacks)
         writes: dict[int, Write] = {}
-        for place, (number, callback) in enumerate(callbacks):
-            owner = owners.get(callback.attempt_id)
-            if owner is None:
+        for place, told in enumerate(callbacks):
+            named_id = told.callback.attempt_id
+            owner, code = owners.get(named_id), codes.get(named_id)
+            if code is not None and code.gateway == told.gateway:
+                writes[place] = qr_codes.write(code, told.number, told.callback)
+            elif owner is None or owner.gateway != told.gateway:
                 continue
-            if callback.attempt_id in waiting or owner.payment_id in waiting:
-                results[place] = self._apply_and_answer(number, callback)
+            elif named_id in waiting or owner.payment_id in waiting:
+                results[place] = self._apply_and_answer(told.number, told.callback)
             else:
-                writes[place] = _write(owner, number, callback)
+                writes[place] = _write(owner, told.number, told.callback)
         for place, result in zip(
             writes, self.parts.writer.submit_all(list(writes.values())), strict=True
         ):

@@ -23,6 +23,7 @@ from rizzpay.payments import authorizing, capturing, refunding, store, trying
 from rizzpay.payments.asking import Asker
 from rizzpay.payments.beginning import new_payment
 from rizzpay.payments.model import Changes, Context, Snapshot
+from rizzpay.payments.qr_codes.model import QrCode
 from rizzpay.payments.trying import Trier, Try
 from rizzpay.payments.types import (
     Attempt,
@@ -59,6 +60,9 @@ class Renderer(Protocol):
 
     def refund_answer(self, it: Refund, request_id: str = "") -> Answer:
         """Answer the request that made the refund."""
+
+    def qr_code_event_json(self, it: QrCode) -> bytes:
+        """Show a QR code, as answers and as events carry it."""
 
 
 @dataclass(frozen=True, slots=True)

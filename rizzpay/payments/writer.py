@@ -11,7 +11,6 @@ refuses a set is said in infra/group_commit.py.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from rizzpay.audit import service as audit
@@ -28,37 +27,26 @@ from rizzpay.idempotency.model import (
     Replay,
     Won,
 )
-from rizzpay.infra import jobs
 from rizzpay.infra.database import Connection, Database
 from rizzpay.infra.envelope import Envelope
 from rizzpay.infra.group_commit import GroupCommit
 from rizzpay.infra.pipeline import Draft
 from rizzpay.infra.records import is_of_another_type
-from rizzpay.ledger import service as ledger
-from rizzpay.payments import beginnings, decisions, review, store
+from rizzpay.payments import beginnings, decisions, store
 from rizzpay.payments.beginnings import Begun, RowType
 from rizzpay.payments.model import Changes, Clocks, Context, Snapshot
+from rizzpay.payments.qr_codes import receiving
+from rizzpay.payments.qr_codes.model import Locked
+from rizzpay.payments.recording import record
 from rizzpay.payments.rendering import Rendering
 from rizzpay.payments.types import Attempt, Payment, Served
-from rizzpay.payments.writes import Result, Write, Written, entry
+from rizzpay.payments.writes import Item, Result, Write, Written
 from rizzpay.vault import service as vault
-from rizzpay.webhooks import inbound, outbox
-from rizzpay.webhooks.model import NewEvent
+from rizzpay.webhooks import outbox
 
-APPLIED = "applied"  # what is noted of a callback that said something, or the same again
 BATCH_MAX = 128  # payments a transaction; beyond this the gain is small (measured 2026-11-21)
 
 Hear = Callable[[Payment, Attempt], None]
-
-
-@dataclass(slots=True)
-class _Item:
-    write: Write
-    outcome: Result | Exception | None = None
-    before: Snapshot | None = None
-    changes: Changes | None = None
-    after: Snapshot | None = None
-    events: Sequence[NewEvent] = ()
 
 
 class Writer:
@@ -182,20 +170,22 @@ class Writer:
     def _transact(
         self, writes: list[Write], *, reference_taken: bool = False
     ) -> list[Result | Exception]:
-        batch = [_Item(write) for write in writes]
+        batch = [Item(write) for write in writes]
         database = self._databases[writes[0].tenant.livemode]
         with database.pipelined(*{write.tenant for write in writes}) as conn:
             known = {write.payment_id for write in writes if not write.begins}
             locked = store.lock(conn, known) if known else None
+            came_by = [write.came_by for write in writes if write.came_by is not None]
+            codes = receiving.lock(conn, came_by) if came_by else dict
             self._claim(conn, batch)
             snapshots = locked.snapshots() if locked is not None else {}
             open_items = [item for item in batch if item.outcome is None]
-            self._decide(snapshots, open_items, reference_taken=reference_taken)
+            self._decide(snapshots, codes(), open_items, reference_taken=reference_taken)
             self._refuse(conn, [item for item in batch if _is_own_refusal(item.outcome)])
             made = [item for item in batch if item.after is not None]
             cut_off = [item.write.settles for item in made if item.write.settles is not None]
             answers = self._answers(idempotency.open_for(conn, cut_off) if cut_off else {}, made)
-            self._record(conn, made)
+            record(conn, self._envelope, made)
             idempotency.keep(conn, self._envelope, [(*at, it) for at, it in answers.items()])
             # Last, because it locks what every payment of a merchant needs: his events' counter.
             outbox.send(conn, [event for item in made for event in item.events])
@@ -205,14 +195,14 @@ class Writer:
                     self._hear(item.changes.payment, attempt)
         return [_outcome(item) for item in batch]
 
-    def _refuse(self, conn: Connection, refused: list[_Item]) -> None:
+    def _refuse(self, conn: Connection, refused: list[Item]) -> None:
         """Give the keys of what was refused back."""
         if refused:
             claims = [item.write.claim for item in refused if item.write.claim is not None]
             idempotency.release(conn, claims)
             audit.append(conn, [_refusal(item) for item in refused if _illegal(item.outcome)])
 
-    def _claim(self, conn: Connection, batch: list[_Item]) -> None:
+    def _claim(self, conn: Connection, batch: list[Item]) -> None:
         claiming = [(item, item.write.claim) for item in batch if item.write.claim is not None]
         if not claiming:
             return
@@ -232,14 +222,21 @@ class Writer:
                     )
 
     def _decide(
-        self, snapshots: dict[str, Snapshot], items: list[_Item], *, reference_taken: bool
+        self,
+        snapshots: dict[str, Snapshot],
+        codes: dict[str, Locked],
+        items: list[Item],
+        *,
+        reference_taken: bool,
     ) -> None:
-        """Let every item decide on the payment as the items before it left it."""
+        """Let every item decide on the payment, and the code, as the items before it left it."""
         now, clocks = clock.now(), self._clocks
         for item in items:
             write, fresh = item.write, ids.Fresh(now)
             actor, request_id = write.actor, write.request_id
-            context = Context(now, actor, request_id, clocks, fresh, reference_taken)
+            code_id, reference = write.came_by or ("", "")
+            code = codes.get(code_id)
+            context = Context(now, actor, request_id, clocks, fresh, reference_taken, code)
             item.before = snapshots.get(write.payment_id)
             try:
                 item.changes = changes = write.decide(item.before, context)
@@ -248,31 +245,11 @@ class Writer:
                 continue
             before = item.before or Snapshot(changes.payment, (), ())
             item.after = snapshots[write.payment_id] = before.after(changes)
-
-    def _record(self, conn: Connection, items: list[_Item]) -> None:
-        """Write what was decided, a table at a time, always in this order."""
-        made = [(item, item.changes) for item in items if item.changes is not None]
-        effective = [(item, changes) for item, changes in made if not changes.nothing]
-        changed = [changes for _, changes in effective]
-        vault.store(conn, self._envelope, [c.payer for c in changed if c.payer is not None])
-        store.insert_payments(conn, [c.payment for i, c in effective if i.before is None])
-        last = {c.payment.id: c.payment for i, c in effective if i.before is not None}
-        store.update_payments(conn, list(last.values()))
-        moved = {i.write.payment_id for i, c in effective if _is_moved(i, c)}
-        decisions.reroute(conn, [last[payment_id] for payment_id in sorted(moved)])
-        _write_attempts(conn, effective)
-        decisions.insert(conn, [(c.attempts[-1], c.routed) for c in changed if c.routed])
-        store.write_refunds(conn, list({r.id: r for c in changed for r in c.refunds}.values()))
-        ledger.record(conn, [transfer for c in changed for transfer in c.transfers])
-        review.record(conn, [(item.write.tenant, c) for item, c in effective], clock.now())
-        audit.append(conn, [entry(item.write, changes) for item, changes in effective])
-        jobs.cancel(conn, [gone for c in changed for gone in c.not_any_more])
-        jobs.enqueue(conn, _later(effective))
-        applied = [item.write.callback for item in items if item.write.callback is not None]
-        inbound.note(conn, dict.fromkeys(applied, APPLIED), clock.now())
+            if code is not None and changes.code is not None:
+                codes[code_id] = code.knowing(changes.code, reference)
 
     def _answers(
-        self, open_claims: Mapping[str, OpenClaim], made: list[_Item]
+        self, open_claims: Mapping[str, OpenClaim], made: list[Item]
     ) -> dict[tuple[Tenant, str], Answer]:
         """Return the answers of the claims that these writes finish, by tenant and key.
 
@@ -305,30 +282,6 @@ def _look_new(writes: Sequence[Write]) -> bool:
     return len({(claim.tenant.merchant_id, claim.key) for claim in claims}) == len(claims)
 
 
-def _is_moved(item: _Item, changes: Changes) -> bool:
-    """Tell whether a payment was asked of another gateway."""
-    return item.before is not None and item.before.payment.gateway != changes.payment.gateway
-
-
-def _write_attempts(conn: Connection, made: Sequence[tuple[_Item, Changes]]) -> None:
-    """Insert attempts that begin in this set and update the others, each as it is in the end."""
-    last = {attempt.id: attempt for _, changes in made for attempt in changes.attempts}
-    begun: set[str] = set()
-    for item, changes in made:
-        known = {attempt.id for attempt in item.before.attempts} if item.before else set()
-        begun |= {attempt.id for attempt in changes.attempts} - known
-    store.insert_attempts(conn, [attempt for attempt in last.values() if attempt.id in begun])
-    store.update_attempts(conn, [attempt for attempt in last.values() if attempt.id not in begun])
-
-
-def _later(made: Sequence[tuple[_Item, Changes]]) -> list[jobs.NewJob]:
-    return [
-        jobs.NewJob(later.kind, later.key, later.run_at, tenant=item.write.tenant)
-        for item, changes in made
-        for later in changes.later
-    ]
-
-
 class _Hopeless(Exception):
     """Something of a hopeful set was refused; its keys have to be looked at first."""
 
@@ -341,7 +294,7 @@ def _is_own_refusal(outcome: Result | Exception | None) -> bool:
     return isinstance(outcome, Exception) and not isinstance(outcome, _KeyInUse)
 
 
-def _outcome(item: _Item) -> Result | Exception:
+def _outcome(item: Item) -> Result | Exception:
     if item.outcome is None:
         return RuntimeError("a write without an outcome")
     return item.outcome
@@ -351,7 +304,7 @@ def _illegal(outcome: Result | Exception | None) -> bool:
     return isinstance(outcome, Refused) and outcome.code == "illegal_transition"
 
 
-def _refusal(item: _Item) -> Entry:
+def _refusal(item: Item) -> Entry:
     """Say in the trail that somebody asked for a move that the table does not have."""
     return Entry(
         at=clock.now(),

@@ -1,15 +1,16 @@
-"""What the writer is handed, and what it hands back: values only."""
+"""What is handed to the writer, and how it looks while it is under way; nothing is done here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from msgspec import Struct
 
-from rizzpay.audit.model import Entry
 from rizzpay.core.tenant import Tenant
 from rizzpay.core.values import value
 from rizzpay.idempotency.model import Answer, Claim
 from rizzpay.payments.model import Changes, Context, Snapshot
 from rizzpay.payments.types import Served
+from rizzpay.webhooks.model import NewEvent
 
 Decide = Callable[[Snapshot | None, Context], Changes]
 
@@ -22,7 +23,8 @@ class Write(Struct, frozen=True):
     `answer(snapshot, request id)` (second half; None leaves it open). `settles` names the object
     whose claim, if it is still open because its request was cut off, gets the answer. `begins`
     says that the payment does not exist yet, so that nobody looks for it. `callback` is the number
-    of the gateway's callback that is applied: that is noted in the same transaction.
+    of the gateway's callback that is applied: that is noted in the same transaction. `came_by` is
+    the QR code that is locked for the decision, and the name of the money that came by it.
     """
 
     tenant: Tenant
@@ -36,6 +38,7 @@ class Write(Struct, frozen=True):
     answer: Callable[[Snapshot, str], Answer | None] | None = None
     begins: bool = False
     callback: int | None = None
+    came_by: tuple[str, str] | None = None
 
 
 @value
@@ -49,14 +52,13 @@ class Written(Struct, frozen=True):
 Result = Written | Served
 
 
-def entry(write: Write, changes: Changes) -> Entry:
-    """Return what the trail says of a change."""
-    return Entry(
-        at=changes.payment.updated_at,
-        actor=write.actor,
-        action=changes.action,
-        object_id=changes.payment.id,
-        detail={**changes.note, "status": changes.payment.status.value},
-        tenant=write.tenant,
-        request_id=write.request_id,
-    )
+@dataclass(slots=True)
+class Item:
+    """A write on its way through its transaction."""
+
+    write: Write
+    outcome: Result | Exception | None = None
+    before: Snapshot | None = None
+    changes: Changes | None = None
+    after: Snapshot | None = None
+    events: Sequence[NewEvent] = ()

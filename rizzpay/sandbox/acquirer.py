@@ -108,24 +108,30 @@ class Acquirer:
         self._wake()
         return decided
 
-    def pay_own_link(self, link: OwnLink, now: datetime) -> Result:
-        """Let a customer pay by a merchant's own link, once. Raises Refused."""
+    def pay_own_link(
+        self, link: OwnLink, now: datetime, *, approve: bool = True, after_ms: int = 0
+    ) -> Result:
+        """Let a customer pay by a merchant's own link, or refuse to. Raises Refused.
+
+        A link for an attempt is paid once, a code that stands for many as often as anybody likes.
+        """
+        if links.code_of(link.attempt_id):
+            link = replace(link, attempt_id=f"{link.attempt_id}-{ids.ulid(now)}")
         method = {"type": "upi", "flow": link.flow}
         script = magic.charge_script(method, link.amount)
         if script.transport is Transport.DROPPED:
             raise Refused(503, "not_reached", "Made never to arrive by a magic value.")
         with self._kept.change():
-            seen = self._kept.attempt(link.attempt_id)
-            if seen is not None and seen.kind == "closed":
-                raise Refused(409, "over", "An enquiry has closed this tr.")
-            if seen is not None:
-                raise Refused(409, "duplicate", "This tr was paid, or tried, before.")
+            _refuse_again(self._kept.attempt(link.attempt_id))
             charge = self._own_charge(link, method, now)
             attempt = self._journal.add(_own_attempt(link, charge))
             if script.late:
                 self._journal.later(self._settings.late_after_s * 1000, "late", attempt, now)
-            if script.transport is Transport.SLOW:
-                self._journal.later(self._settings.slow_ms, "decide", attempt, now)
+            if not approve:
+                attempt = self._journal.decline(attempt, "customer_cancelled")
+                self._tell(charge, attempt, 1, now)
+            elif after_ms or script.transport is Transport.SLOW:
+                self._journal.later(after_ms or self._settings.slow_ms, "decide", attempt, now)
             elif script.transport is Transport.LOST:
                 attempt = self._conclude(charge, attempt, script, now)
             else:
@@ -155,6 +161,7 @@ class Acquirer:
             rrn=attempt.rrn,
             decline_code=attempt.decline_code,
             action=self._action(attempt) if attempt.status == "action_required" else None,
+            tr=links.code_of(attempt.attempt_id),
         )
 
     # ------------------------------------------------------------------------- operations
@@ -376,6 +383,13 @@ def _own_attempt(link: OwnLink, charge: Charge) -> Attempt:
         amount=link.amount,
         currency=charge.currency,
     )
+
+
+def _refuse_again(seen: Attempt | None) -> None:
+    if seen is not None and seen.kind == "closed":
+        raise Refused(409, "over", "An enquiry has closed this tr.")
+    if seen is not None:
+        raise Refused(409, "duplicate", "This tr was paid, or tried, before.")
 
 
 def _same(seen: Attempt, digest: bytes) -> Attempt:

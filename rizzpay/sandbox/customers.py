@@ -13,7 +13,7 @@ from rizzpay.sandbox.acquirer import Acquirer, charge_of_upi_reference
 from rizzpay.sandbox.door import answer, read_body
 from rizzpay.sandbox.records import Attempt, Charge
 from rizzpay.sandbox.settings import Settings
-from rizzpay.sandbox.wire import Refused, ScanIn, parse
+from rizzpay.sandbox.wire import Refused, Result, ScanIn, parse
 
 BODY_MAX_BYTES = 8192
 
@@ -68,7 +68,7 @@ class Act:
 
 
 class Scan:
-    """POST /customer/scan: a UPI app that pays the string it was given."""
+    """POST /customer/scan: a UPI app that pays, or declines, what it was given."""
 
     def __init__(self, acquirer: Acquirer, settings: Settings) -> None:
         """Take the acquirer, and the payee of links that it did not lead to."""
@@ -76,14 +76,23 @@ class Scan:
         self._own_payee = settings.upi_payee_vpa
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Read the link as an app does, then approve its payment."""
-        fields = links.read(parse(read_body(req, BODY_MAX_BYTES), ScanIn).upi)
+        """Read the link as an app does, then act on it, `times` times."""
+        scanned = parse(read_body(req, BODY_MAX_BYTES), ScanIn)
+        results = [self._act(scanned) for _ in range(scanned.times)]
+        answer(resp, results[0] if len(results) == 1 else {"results": results})
+
+    def _act(self, scanned: ScanIn) -> Result:
+        fields, approve = links.read(scanned.upi), scanned.act == "approve"
         if self._own_payee and fields.get("pa") == self._own_payee:
-            answer(resp, self._acquirer.pay_own_link(links.own(fields), clock.now()))
-            return
+            link = links.own(fields, scanned.amount)
+            return self._acquirer.pay_own_link(
+                link, clock.now(), approve=approve, after_ms=scanned.after_ms
+            )
+        if scanned.amount is not None or scanned.after_ms:
+            raise Refused(422, "invalid", "This link says its amount, and is decided at once.")
         reference = self._reference(fields)
-        attempt = self._acquirer.customer_acts(reference, approve=True, now=clock.now())
-        answer(resp, self._acquirer.result(attempt))
+        attempt = self._acquirer.customer_acts(reference, approve=approve, now=clock.now())
+        return self._acquirer.result(attempt)
 
     def _reference(self, fields: dict[str, str]) -> str:
         reference = charge_of_upi_reference(fields.get("tr", ""))

@@ -109,9 +109,16 @@ class EnquiryIn(_In, frozen=True):
 
 
 class ScanIn(_In, frozen=True):
-    """POST /customer/scan."""
+    """POST /customer/scan: what a link or QR code says, and what the customer does about it.
+
+    `amount` in paise where the link leaves it open; `after_ms` is how long the banks take.
+    """
 
     upi: Annotated[str, Meta(max_length=2048)]
+    act: Literal["approve", "decline"] = "approve"
+    amount: Amount | None = None
+    after_ms: Annotated[int, Meta(ge=0, le=600_000)] = 0
+    times: Annotated[int, Meta(ge=1, le=20)] = 1
 
 
 class Result(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -127,6 +134,7 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     rrn: str | None = None
     decline_code: str | None = None
     action: dict[str, str] | None = None
+    tr: str | None = None  # of a code that takes more than one payment
 
 
 Body = TypeVar("Body", bound=msgspec.Struct)

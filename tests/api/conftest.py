@@ -29,6 +29,8 @@ from rizzpay.merchants.service import Merchants
 from tests.api import contract
 
 START_S = 20.0
+PAYEE_VPA = "shops@testbank"
+NOBODY = "http://127.0.0.1:9/"  # tests hand callbacks in by themselves
 ALL = tuple(sorted(SCOPES))
 EVERY_SCOPE = SCOPES | ADMIN_SCOPES
 
@@ -120,6 +122,7 @@ def acquirer(tmp_path_factory):
             *("--listen", f"127.0.0.1:{port}", "--data", str(directory / "data")),
             *("--secret-file", str(directory / "secret"), "--hang-s", "3"),
             *("--callback-secret-file", str(directory / "callback")),
+            *("--upi-payee-vpa", PAYEE_VPA, "--upi-callback-url", NOBODY),
         ],
         stdout=subprocess.DEVNULL,
     )
@@ -132,6 +135,11 @@ def acquirer(tmp_path_factory):
         secret_file=str(directory / "secret"),
         callback_secret_file=str(directory / "callback"),
         answer_timeout_s=1.0,
+        upi_payee_vpa=PAYEE_VPA,
+        upi_payee_name="Test Shops",
+        upi_payee_mcc="5411",
+        upi_payee_city="Pune",
+        upi_payee_pincode="411001",
     )
     process.terminate()
     process.wait(timeout=10)

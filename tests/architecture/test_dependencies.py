@@ -15,6 +15,7 @@ SECTIONS = {
     "The service": PROJECT["dependencies"],
     "The embedded appliance": PROJECT["optional-dependencies"]["embedded"],
     "The controller": PROJECT["optional-dependencies"]["controller"],
+    "The mock UPI app": PROJECT["optional-dependencies"]["scan"],
     "Development": PROJECT["optional-dependencies"]["dev"],
 }
 LOCKS = ("requirements.lock", "requirements-controller.lock", "requirements-dev.lock")

@@ -32,6 +32,7 @@ TRESPASSES = {
     "gunicorn and llhttp have their room: the HTTP server": ("infra/jobs.py", "httptools"),
     "redis has its room: the cache": ("infra/jobs.py", "redis"),
     "urllib3 has its room: the HTTP client": ("webhooks/__init__.py", "urllib3"),
+    "segno, Pillow and zxing-cpp have their rooms: images of QR codes": ("api/views.py", "segno"),
     "structlog has its room: the log": ("infra/jobs.py", "structlog"),
     "prometheus_client has its room: metrics, their files and tallies": (
         "api/__init__.py",

@@ -28,6 +28,7 @@ def variables(appliance, shop):
     refund = shop.post("/v1/refunds", {"payment_id": paid["id"], "amount": 100}).json()
     hook = appliance.credentials["webhook_url_hint"]
     endpoint = shop.post("/v1/webhook_endpoints", {"url": hook}).json()
+    code = shop.post("/v1/qr_codes", {"type": "upi_qr", "usage": "single_use"}).json()
     event = shop.get("/v1/events?limit=1").json()["data"][0]
     yield {
         "BASE_URL": shop.base_url,
@@ -39,6 +40,7 @@ def variables(appliance, shop):
         "REFUND_ID": refund["id"],
         "ENDPOINT_ID": endpoint["id"],
         "EVENT_ID": event["id"],
+        "QR_CODE_ID": code["id"],
         "WEBHOOK_URL": hook,
         "GATEWAY": "sandbox",
     }
@@ -57,7 +59,8 @@ def test_a_call_works_as_it_is_shown(route, variables, appliance, shop):
         input=docs.curl(route).replace("curl ", "curl --write-out '\\n%{http_code}' ", 1),
         env={**os.environ, **environment},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",  # an image is none
         check=True,
         timeout=30,
     )

@@ -147,7 +147,7 @@ def test_the_acquirer_makes_the_links_unless_the_settings_say_otherwise(make):
         ("upi_payee_vpa", "shop@okbank&am=1"),
         ("upi_payee_name", ""),
         ("upi_payee_name", "   "),
-        ("upi_payee_name", "दुकान"),
+        ("upi_payee_name", "दुकान" * 7),
         ("upi_payee_name", "n" * 100),
         ("upi_payee_name", "Shop\n"),
         ("upi_payee_mcc", ""),

@@ -71,7 +71,7 @@ class Hsmd:
     def with_keys(self) -> "Hsmd":
         """Make the first version of every key of the inventory."""
         self.wait_for(lambda status: status.ready)
-        for label in ("kek-data-v1", "sig-audit-v1", "sig-evidence-v1"):
+        for label in ("kek-data-v1", "sig-audit-v1", "sig-evidence-v1", "sig-upi-v1"):
             self.client.generate(label)
         return self
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 def test_init_makes_every_key_and_says_so(bank, table, trail):
     told = done(bank.rizzpay("keys", "init", "--json"))
-    assert told["token_keys"] == ["kek-data-v1", "sig-audit-v1", "sig-evidence-v1"]
+    assert told["token_keys"] == ["kek-data-v1", "sig-audit-v1", "sig-evidence-v1", "sig-upi-v1"]
     assert [key["purpose"] for key in told["data_keys"]] == list(Purpose)
     assert under(table, "kek-data-v1") == len(Purpose)
     assert len({value.reveal() for value in unwrapped(table, bank).values()}) == len(Purpose)
@@ -50,7 +50,7 @@ def test_two_operators_at_a_time_leave_one_active_key_a_purpose(bank, table):
 def test_list_shows_keys_with_age_and_cryptoperiod_and_no_key(ready, table):
     told = done(ready.rizzpay("keys", "list", "--json"))
     labels = [key["label"] for key in told["keys"]]
-    assert labels == ["kek-data-v1", "sig-audit-v1", "sig-evidence-v1"]
+    assert labels == ["kek-data-v1", "sig-audit-v1", "sig-evidence-v1", "sig-upi-v1"]
     assert told["keys"][0]["cryptoperiod_days"] == 365
     assert told["keys"][0]["age_days"] == 0
     assert "sensitive" in told["keys"][0]["flags"]

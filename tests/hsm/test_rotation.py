@@ -111,7 +111,7 @@ def test_retiring_asks_and_then_destroys_the_key(ready, trail):
     told = done(ready.rizzpay("keys", "retire", "kek-data-v1", "--yes", "--json"))
     assert told == {"retired": "kek-data-v1"}
     labels = [key.label for key in ready.client.list_keys()]
-    assert labels == ["kek-data-v2", "sig-audit-v1", "sig-evidence-v1"]
+    assert labels == ["kek-data-v2", "sig-audit-v1", "sig-evidence-v1", "sig-upi-v1"]
     assert trail("kek-data-v1")[-2:] == ["key.retirement_asked", "key.retired"]
     assert findings(ready) == {}
     assert ready.rizzpay("keys", "retire", "kek-data-v1", "--yes").returncode == 1

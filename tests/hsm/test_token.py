@@ -99,7 +99,7 @@ def verify(client, label, message, signature):
 def test_keys_are_made_so_that_they_cannot_leave(keyed):
     kek, *signers = keyed.client.list_keys()
     assert kek.label == "kek-data-v1"
-    assert [signer.label for signer in signers] == ["sig-audit-v1", "sig-evidence-v1"]
+    assert [signer.label for signer in signers] == ["sig-audit-v1", "sig-evidence-v1", "sig-upi-v1"]
     for key in (kek, *signers):
         assert key.flags["sensitive"] is True
         assert key.flags["always_sensitive"] is True

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import gevent
@@ -131,6 +132,13 @@ class Desk:
 
 @pytest.fixture
 def desk(own_database, tmp_path):
+    with open_desk(own_database, tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def open_desk(own_database, tmp_path, **gateway):
+    """Make a desk; `gateway` are more settings of its only gateway."""
     secret = tmp_path / "secret"
     secret.write_text(SECRET)
     secret.chmod(0o600)
@@ -147,6 +155,7 @@ def desk(own_database, tmp_path):
                 key_id="key",
                 secret_file=str(secret),
                 callback_secret_file=str(secret),
+                **gateway,
             )
         },
     )

@@ -61,7 +61,9 @@ ASK = "SELECT a, b, c, d, e, f, g::text, h::text FROM unnest(%(rows)b::pg_temp.t
 
 def make_writer(app) -> Writer:
     renderer = Renderer()
-    rendering = Rendering(renderer.payment_event_json, renderer.refund_event_json)
+    rendering = Rendering(
+        renderer.payment_event_json, renderer.refund_event_json, renderer.qr_code_event_json
+    )
     return Writer(app, Envelope(keys_in_memory), rendering, CLOCKS)
 
 

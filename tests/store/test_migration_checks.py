@@ -220,6 +220,20 @@ BREAKS = [
         "ALTER TABLE rizzpay.routing_decisions NO FORCE ROW LEVEL SECURITY",
         "behind row-level security",
     ),
+    (
+        "0018_qr_codes",
+        "ALTER TABLE rizzpay.qr_codes DROP CONSTRAINT single_use_is_used_once",
+        "receives one payment",
+    ),
+    ("0018_qr_codes", "DROP TRIGGER only_forward ON rizzpay.qr_codes", "from opening again"),
+    ("0018_qr_codes", "DROP POLICY tenant ON rizzpay.qr_code_payments", "one policy"),
+    (
+        "0018_qr_codes",
+        "ALTER TABLE rizzpay.qr_code_payments DROP CONSTRAINT qr_code_payments_pkey",
+        "one payment of a code",
+    ),
+    ("0018_qr_codes", "DROP INDEX rizzpay.qr_codes_ending", "an index of their own"),
+    ("0018_qr_codes", "GRANT DELETE ON rizzpay.qr_codes TO rizzpay_app", "nobody deletes"),
 ]
 
 

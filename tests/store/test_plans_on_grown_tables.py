@@ -29,7 +29,7 @@ PAGES_MAX = 2500  # an update of 64 payments touches 25 pages each: heap and six
 GROWN = {
     "payments", "payment_attempts", "refunds", "payers", "ledger_transfers", "audit_log",
     "audit_chain", "idempotency_claims", "gateway_callbacks", "jobs", "events",
-    "webhook_deliveries",
+    "webhook_deliveries", "qr_codes", "qr_code_payments",
 }  # fmt: skip
 
 # Queries that read a whole table on purpose.
@@ -42,6 +42,7 @@ WHOLE = {
     "payments.store.SELECT_ATTEMPTS": BEGINNING,
     "payments.store.SELECT_REFUNDS": BEGINNING,
     "payments.store.PAYMENTS_OF": BEGINNING,
+    "payments.qr_codes.store.SELECT_CODES": BEGINNING,
 }
 # Columns that a payment changes in; what is not named is NULL, as many as there are payments.
 UPDATED = {
@@ -67,6 +68,22 @@ INSERT INTO rizzpay.webhook_deliveries (id, merchant_id, livemode, endpoint_id, 
 SELECT 'dlv_' || substr(id, 5) || n, merchant_id, livemode, 'whe_' || n, id, 'event', 'succeeded',
        created_at, created_at
 FROM rizzpay.events, generate_series(1, 3) AS n WHERE merchant_id = %(hot)s
+"""
+QR_CODES = """
+INSERT INTO rizzpay.qr_codes (id, merchant_id, livemode, type, usage, name, gateway, content,
+                              close_by, version, created_at, updated_at)
+SELECT 'qr_' || n, merchant_id, false, 'upi_qr', 'multiple_use', 'Shop', 'sandbox', 'upi://pay',
+       CASE WHEN n %% 100 = 0 THEN now() + n * interval '1 second' END, 1,
+       now() - n * interval '1 minute', now()
+FROM generate_series(1, 20000) AS n,
+     LATERAL (SELECT id AS merchant_id FROM rizzpay.merchants
+              WHERE (id = %(hot)s) = (n %% 3 = 0) ORDER BY id LIMIT 1) AS whose
+"""
+QR_PAYMENTS = """
+INSERT INTO rizzpay.qr_code_payments (qr_code_id, gateway_reference, payment_id, merchant_id,
+                                      livemode, created_at)
+SELECT 'qr_3', 'ch_' || id, id, merchant_id, livemode, created_at
+FROM rizzpay.payments WHERE merchant_id = %(hot)s
 """
 JOBS = """
 INSERT INTO rizzpay.jobs (kind, key, merchant_id, livemode, run_at)
@@ -108,7 +125,7 @@ def grown(cluster):
     target = Target(conninfo(settings, Role.WORKER), conninfo(settings, Role.OWNER))
     filling.grow(target, Plan(payments=PAYMENTS, days=120), lambda *_: None)
     with psycopg.connect(target.worker, autocommit=True) as conn:
-        for statement in (ENDPOINTS, DELIVERIES, JOBS, FEW_DUE):
+        for statement in (ENDPOINTS, DELIVERIES, QR_CODES, QR_PAYMENTS, JOBS, FEW_DUE):
             conn.execute(statement, {"hot": HOT})
     with psycopg.connect(target.owner, autocommit=True) as conn:
         conn.execute("VACUUM (ANALYZE)")
@@ -181,6 +198,7 @@ def values(connections):
 def cases(query, values):
     """Return the arguments to try for a query: one set, or several for the filters of a list."""
     extra = values["_"]
+    codes = {"ids": [f"qr_{n}" for n in range(3, 27, 3)]}
     month = {"created_gte": extra["month"], "before_at": extra["later"]["before_at"]}
     own = {
         "payments.store.PAGE_PAYMENTS[time]": [{}, month, {"status": "captured"}, extra["later"]],
@@ -214,6 +232,25 @@ def cases(query, values):
             {"kind": "payment.expire", "since": since, "now": values["now"], "most": 500}
             for since in ("2000-01-01", values["now"])
         ],
+        "payments.qr_codes.store.QUEUE_OVER": [
+            {"kind": "qr_code.expire", "since": since, "now": values["now"], "most": 500}
+            for since in ("2000-01-01", values["now"])
+        ],
+        "payments.qr_codes.store.LOCK": [codes],
+        "payments.qr_codes.store.OWNERS": [codes],
+        "payments.qr_codes.store.UPDATE": [
+            codes
+            | {"statuses": ["active"] * 8, "close_reasons": [None] * 8, "closed_ats": [None] * 8}
+            | {"counts_received": [1] * 8, "amounts_received": [100] * 8, "versions": [2] * 8}
+            | {"updated_ats": [values["now"]] * 8}
+        ],
+        "payments.qr_codes.store.KNOWN": [
+            {"code_ids": ["qr_3"] * 64, "gateway_references": [f"ch_{i}" for i in values["ids"]]}
+        ],
+        "payments.qr_codes.store.GET": [{"id": "qr_3"}],
+        "payments.qr_codes.store.LOCK_ONE": [{"id": "qr_3"}],
+        "payments.qr_codes.store.CAME_BY": [{"id": "qr_3"}, {"id": "qr_3", **extra["later"]}],
+        "payments.qr_codes.store.PAGE_PAYMENTS": [{"id": "qr_3"}, {"id": "qr_3", **extra["later"]}],
         "infra.jobs.CANCEL": [{"kinds": ["payment.expire"] * 64, "keys": values["ids"]}],
         "payments.store.GET_REFUND": [{"id": extra["refunds"][0]}],
         "webhooks.store.GET_EVENT": [{"id": values["event_ids"][0]}],

@@ -33,6 +33,8 @@ VALUES = {
     "slot": 1,
     "status": "created",
     "jobs.kind": "test.nothing",
+    "qr_codes.type": "upi_qr",
+    "qr_codes.usage": "multiple_use",
     "webhook_deliveries.origin": "event",
     "webhook_deliveries.status": "pending",
 }

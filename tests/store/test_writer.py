@@ -41,7 +41,7 @@ def writer(app) -> Iterator[Writer]:
     writer = Writer(
         app,
         Envelope(keys_in_memory),
-        Rendering(renderer.payment_event, renderer.refund_event),
+        Rendering(renderer.payment_event, renderer.refund_event, renderer.qr_code_event_json),
         Clocks(first_enquiry_s=30, authorization_expiry_s=3600),
     )
     yield writer
@@ -213,7 +213,7 @@ def test_two_writers_never_wait_for_each_other_in_a_ring(app, writer, worker, te
     other = Writer(
         app,
         Envelope(keys_in_memory),
-        Rendering(renderer.payment_event, renderer.refund_event),
+        Rendering(renderer.payment_event, renderer.refund_event, renderer.qr_code_event_json),
         Clocks(30, 3600),
     )
     try:

@@ -55,7 +55,7 @@ from rizzpay.gateways.sandbox.wire import (
     UpiAction,
 )
 from rizzpay.gateways.signing import HmacSha256
-from rizzpay.gateways.upi_links import reference_of
+from rizzpay.gateways.upi_links import object_of, reference_of
 from rizzpay.infra import http_client
 from rizzpay.infra.http_client import HttpClient, HttpRequest, HttpResponse
 from rizzpay.upi import model as upi
@@ -253,7 +253,8 @@ def read_callback(
     outcome = _outcome(result)
     if isinstance(outcome, Unknown):
         raise BadCallback(outcome.detail)
-    return Callback(event_id, result.attempt_id, outcome)
+    about = object_of(result.tr) if result.tr else result.attempt_id
+    return Callback(event_id, about, outcome)
 
 
 def _is_timestamp(text: str) -> bool:

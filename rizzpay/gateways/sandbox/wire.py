@@ -93,6 +93,7 @@ class Answer(msgspec.Struct, frozen=True):
     rrn: Annotated[str, Meta(pattern="^[0-9]{12}$")] | None = None
     decline_code: Annotated[str, Meta(max_length=64)] | None = None
     action: Action | None = None
+    tr: Annotated[str, Meta(max_length=35)] = ""  # of a code that takes more than one payment
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
 from rizzpay.core import clock
 from rizzpay.core.errors import Unavailable
 from rizzpay.core.secret import Secret
@@ -84,6 +86,12 @@ class HsmClient:
         """Sign with whatever version is active now; returns its label and the signature."""
         answer = self._call(protocol.Sign(family, message), protocol.Signed)
         return answer.label, answer.signature
+
+    def sign_der(self, family: str, message: bytes) -> bytes:
+        """Sign with the active version; returns the signature in DER, as X.509 has it."""
+        _, raw = self.sign_active(family, message)
+        half = len(raw) // 2
+        return encode_dss_signature(int.from_bytes(raw[:half]), int.from_bytes(raw[half:]))
 
     def public_key(self, label: str) -> bytes:
         """Return the public part of any version as DER SubjectPublicKeyInfo."""

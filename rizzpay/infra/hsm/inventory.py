@@ -16,6 +16,7 @@ from rizzpay.core.errors import Misconfigured
 DATA_KEK = "kek-data"  # the family that wraps the data keys of the database
 AUDIT_SIGNER = "sig-audit"  # the family that signs checkpoints of the audit trail
 EVIDENCE_SIGNER = "sig-evidence"  # the family that signs compliance reports
+UPI_SIGNER = "sig-upi"  # the family that signs UPI QR codes
 _LABEL = re.compile(r"^(?P<family>[a-z]+(?:-[a-z]+)*)-v(?P<version>[1-9][0-9]{0,4})$")
 
 
