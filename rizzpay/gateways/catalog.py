@@ -10,11 +10,13 @@ from typing import Protocol
 
 from rizzpay.config import Config, GatewaySettings, read_secret
 from rizzpay.core.errors import Misconfigured
+from rizzpay.core.secret import Secret
 from rizzpay.gateways import routing, upi_links
 from rizzpay.gateways.port import Callbacks, CaptureMethod, Charges, Invites
 from rizzpay.gateways.razorpay.connector import RazorpayGateway
 from rizzpay.gateways.routing import NoRoute, Route
 from rizzpay.gateways.sandbox.connector import Keys, SandboxGateway
+from rizzpay.gateways.signing import CallbackSecrets
 from rizzpay.infra.http_client import HttpClient
 
 # Type of the method, currency, livemode, when it is captured: what a payment's route depends on.
@@ -144,6 +146,7 @@ def _sandbox(name: str, settings: GatewaySettings, http: HttpClient) -> Connecto
         key_id=settings.key_id,
         secret=read_secret(settings.secret_file),
         callback_secret=read_secret(settings.callback_secret_file),
+        old_callback_secret=_old_callback_secret(settings),
     )
     return SandboxGateway(name, settings, http, keys)
 
@@ -151,8 +154,19 @@ def _sandbox(name: str, settings: GatewaySettings, http: HttpClient) -> Connecto
 def _razorpay(name: str, settings: GatewaySettings, http: HttpClient) -> Connector:
     if not settings.checkout_name:
         raise Misconfigured(f"gateways.{name}.checkout_name: the checkout has to show a business")
-    secrets = (read_secret(settings.secret_file), read_secret(settings.callback_secret_file))
-    return RazorpayGateway(name, settings, http, secrets)
+    secret = read_secret(settings.secret_file)
+    return RazorpayGateway(name, settings, http, secret, _callback_secrets(settings))
+
+
+def _callback_secrets(settings: GatewaySettings) -> CallbackSecrets:
+    old = _old_callback_secret(settings)
+    new = read_secret(settings.callback_secret_file)
+    return CallbackSecrets(new) if old is None else CallbackSecrets(new, old)
+
+
+def _old_callback_secret(settings: GatewaySettings) -> Secret[str] | None:
+    file = settings.old_callback_secret_file
+    return read_secret(file) if file else None
 
 
 MAKERS: Mapping[str, Callable[[str, GatewaySettings, HttpClient], Connector]] = {
