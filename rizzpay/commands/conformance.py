@@ -9,8 +9,12 @@ from rizzpay.commands.sandbox import FILE, Address
 from rizzpay.config import read_secret
 from rizzpay.sandbox.conformance import Settings, serve
 from rizzpay.sandbox.razorpay import server as razorpay
+from rizzpay.sandbox.stripe import server as stripe
 
-KINDS = {"razorpay": razorpay.create_app}
+KINDS = {
+    "razorpay": razorpay.create_app,
+    "stripe": stripe.create_app,
+}
 
 
 @click.command("conformance")

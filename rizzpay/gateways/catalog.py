@@ -17,6 +17,7 @@ from rizzpay.gateways.razorpay.connector import RazorpayGateway
 from rizzpay.gateways.routing import NoRoute, Route
 from rizzpay.gateways.sandbox.connector import Keys, SandboxGateway
 from rizzpay.gateways.signing import CallbackSecrets
+from rizzpay.gateways.stripe.connector import StripeGateway
 from rizzpay.infra.http_client import HttpClient
 
 # Type of the method, currency, livemode, when it is captured: what a payment's route depends on.
@@ -66,6 +67,18 @@ CAPABILITIES: Mapping[str, Capability] = {
         partial_capture=False,
         multiple_captures=False,
         voids=False,
+        refunds=True,
+        partial_refunds=True,
+        own_upi_links=False,
+    ),
+    # Its hosted Checkout asks for the card. What a capture leaves is released at once.
+    "stripe": Capability(
+        methods=frozenset({"card_page"}),
+        currencies=frozenset({"INR"}),
+        manual_capture=frozenset({"card_page"}),
+        partial_capture=True,
+        multiple_captures=False,
+        voids=True,
         refunds=True,
         partial_refunds=True,
         own_upi_links=False,
@@ -158,6 +171,17 @@ def _razorpay(name: str, settings: GatewaySettings, http: HttpClient) -> Connect
     return RazorpayGateway(name, settings, http, secret, _callback_secrets(settings))
 
 
+def _stripe(name: str, settings: GatewaySettings, http: HttpClient) -> Connector:
+    _need_return_url(name, settings)
+    secret = read_secret(settings.secret_file)
+    return StripeGateway(name, settings, http, secret, _callback_secrets(settings))
+
+
+def _need_return_url(name: str, settings: GatewaySettings) -> None:
+    if not settings.return_url.startswith(("https://", "http://")):
+        raise Misconfigured(f"gateways.{name}.return_url: its page has to send customers somewhere")
+
+
 def _callback_secrets(settings: GatewaySettings) -> CallbackSecrets:
     old = _old_callback_secret(settings)
     new = read_secret(settings.callback_secret_file)
@@ -172,4 +196,5 @@ def _old_callback_secret(settings: GatewaySettings) -> Secret[str] | None:
 MAKERS: Mapping[str, Callable[[str, GatewaySettings, HttpClient], Connector]] = {
     "sandbox": _sandbox,
     "razorpay": _razorpay,
+    "stripe": _stripe,
 }
