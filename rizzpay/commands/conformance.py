@@ -7,11 +7,13 @@ import click
 
 from rizzpay.commands.sandbox import FILE, Address
 from rizzpay.config import read_secret
+from rizzpay.sandbox.cashfree import server as cashfree
 from rizzpay.sandbox.conformance import Settings, serve
 from rizzpay.sandbox.razorpay import server as razorpay
 from rizzpay.sandbox.stripe import server as stripe
 
 KINDS = {
+    "cashfree": cashfree.create_app,
     "razorpay": razorpay.create_app,
     "stripe": stripe.create_app,
 }

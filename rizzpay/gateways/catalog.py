@@ -12,6 +12,7 @@ from rizzpay.config import Config, GatewaySettings, read_secret
 from rizzpay.core.errors import Misconfigured
 from rizzpay.core.secret import Secret
 from rizzpay.gateways import routing, upi_links
+from rizzpay.gateways.cashfree.connector import CashfreeGateway
 from rizzpay.gateways.port import Callbacks, CaptureMethod, Charges, Invites
 from rizzpay.gateways.razorpay.connector import RazorpayGateway
 from rizzpay.gateways.routing import NoRoute, Route
@@ -64,6 +65,18 @@ CAPABILITIES: Mapping[str, Capability] = {
         methods=frozenset({"card_page", "upi", "netbanking", "wallet"}),
         currencies=frozenset({"INR"}),
         manual_capture=frozenset({"card_page"}),
+        partial_capture=False,
+        multiple_captures=False,
+        voids=False,
+        refunds=True,
+        partial_refunds=True,
+        own_upi_links=False,
+    ),
+    # Its page takes what the order names. An account with pre-authorization is not served.
+    "cashfree": Capability(
+        methods=frozenset({"card_page", "upi", "netbanking", "wallet"}),
+        currencies=frozenset({"INR"}),
+        manual_capture=frozenset(),
         partial_capture=False,
         multiple_captures=False,
         voids=False,
@@ -171,6 +184,11 @@ def _razorpay(name: str, settings: GatewaySettings, http: HttpClient) -> Connect
     return RazorpayGateway(name, settings, http, secret, _callback_secrets(settings))
 
 
+def _cashfree(name: str, settings: GatewaySettings, http: HttpClient) -> Connector:
+    secret = read_secret(settings.secret_file)
+    return CashfreeGateway(name, settings, http, secret, _callback_secrets(settings))
+
+
 def _stripe(name: str, settings: GatewaySettings, http: HttpClient) -> Connector:
     _need_return_url(name, settings)
     secret = read_secret(settings.secret_file)
@@ -195,6 +213,7 @@ def _old_callback_secret(settings: GatewaySettings) -> Secret[str] | None:
 
 MAKERS: Mapping[str, Callable[[str, GatewaySettings, HttpClient], Connector]] = {
     "sandbox": _sandbox,
+    "cashfree": _cashfree,
     "razorpay": _razorpay,
     "stripe": _stripe,
 }

@@ -4,6 +4,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
@@ -67,6 +68,14 @@ class Server:
         request = urllib.request.Request(url, data=body, headers=headers or {})  # noqa: S310
         with OPENER.open(request, timeout=10) as response:
             return response.read().decode()
+
+    def open_or(self, default, url, headers):
+        """Ask for something that may not be there."""
+        try:
+            return self.open(url, None, headers)
+        except urllib.error.HTTPError as error:
+            assert error.code == 404, error
+            return default
 
     def form(self, url, **fields):
         return self.open(url, urlencode(fields).encode())

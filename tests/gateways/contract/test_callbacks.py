@@ -77,7 +77,9 @@ def forgeries(bench, letters):
         body[place] ^= 1
         yield Letter(genuine.headers, bytes(body))
     yield Letter(genuine.headers, genuine.body + b" ")
-    yield Letter(genuine.headers, genuine.body.replace(b"50000", b"90000"))
+    for amount, more in ((b"50000", b"90000"), (b"500.00", b"900.00")):
+        if amount in genuine.body:
+            yield Letter(genuine.headers, genuine.body.replace(amount, more))
     yield Letter(genuine.headers, b"")
     yield Letter({}, genuine.body)
 
