@@ -14,7 +14,7 @@ INVALID, AUTHENTICATION, IDEMPOTENCY = (
     "invalid_request_error", "authentication_error", "idempotency_error",
 )  # fmt: skip
 Kind = TypeVar("Kind")
-Paise = 100
+PAISE = 100
 
 
 class Wrong(Exception):
@@ -79,12 +79,12 @@ def parse(body: bytes, kind: type[Kind]) -> Kind:
 
 def paise(amount: Decimal, code: str) -> int:
     """Return an amount of two decimals in paise; raises Wrong."""
-    minor = amount * Paise
-    if not amount.is_finite() or minor != minor.to_integral_value() or minor < Paise:
+    minor = amount * PAISE
+    if not amount.is_finite() or minor != minor.to_integral_value() or minor < PAISE:
         raise Wrong(code, f"{code.removesuffix('_invalid')} : invalid value")
     return int(minor)
 
 
 def rupees(minor: int) -> msgspec.Raw:
     """Return paise as Cashfree writes an amount."""
-    return msgspec.Raw(f"{minor // Paise}.{minor % Paise:02d}".encode())
+    return msgspec.Raw(f"{minor // PAISE}.{minor % PAISE:02d}".encode())

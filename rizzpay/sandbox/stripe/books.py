@@ -17,7 +17,7 @@ from rizzpay.sandbox.stripe.wire import Form, Wrong
 ALPHABET = string.ascii_letters + string.digits
 DAY_S = 86_400
 EXPIRES_MIN_S = 1_800
-AMOUNT_MIN = 100  # paise; the smallest charge is the equivalent of half a dollar for cards abroad
+AMOUNT_MIN = 50  # Stripe has one for each currency of settlement; this stands for them
 UNEXPECTED = "payment_intent_unexpected_state"
 STATED = {  # decline codes that are the error's code themselves; declines/codes
     "expired_card", "incorrect_cvc", "incorrect_number", "processing_error",

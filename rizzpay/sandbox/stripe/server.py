@@ -276,7 +276,8 @@ def _kind(intent: Intent) -> str:
 
 
 def _page(session: Session) -> str:
-    amount = f"{session.intent.currency.upper()} {session.intent.amount / 100:.2f}"
+    minor = session.intent.amount
+    amount = f"{session.intent.currency.upper()} {minor // 100}.{minor % 100:02d}"
     buttons = "".join(
         f'<form method="post" action="/c/pay/{escape(session.id)}/{act}">'
         f"<button>{act.title()}</button></form>"
