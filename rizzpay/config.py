@@ -29,6 +29,7 @@ SECRET_FILES = {
     "pin_file",
     "secret_file",
     "callback_secret_file",
+    "old_callback_secret_file",
 }
 
 # Loopback and link-local, where metadata services answer; the last is IPv4 written as IPv6.
@@ -112,6 +113,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key_id: str
     secret_file: str
     callback_secret_file: str
+    old_callback_secret_file: str = ""  # still believed, while callbacks move to the new one
     connect_timeout_s: float = 2.0
     answer_timeout_s: float = 5.0
     # Who makes the links of UPI intent and QR: the acquirer, asked for each payment, or we
@@ -129,6 +131,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upi_org_id: str = ""
     checkout_name: str = ""  # the business that a gateway's hosted checkout shows
     callback_base_url: str = ""  # where it calls us back, without /webhooks/…; else public_url
+    return_url: str = ""  # where its page sends customers whose payment names no return_url
 
 
 class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

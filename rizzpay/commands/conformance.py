@@ -7,15 +7,20 @@ import click
 
 from rizzpay.commands.sandbox import FILE, Address
 from rizzpay.config import read_secret
-from rizzpay.sandbox.razorpay.server import Settings, serve
+from rizzpay.sandbox.cashfree import server as cashfree
+from rizzpay.sandbox.conformance import Settings, serve
+from rizzpay.sandbox.razorpay import server as razorpay
+from rizzpay.sandbox.stripe import server as stripe
+
+KINDS = {
+    "cashfree": cashfree.create_app,
+    "razorpay": razorpay.create_app,
+    "stripe": stripe.create_app,
+}
 
 
-@click.group("conformance")
-def command() -> None:
-    """Run a server that speaks the wire format of a gateway's public API and moves no money."""
-
-
-@command.command("razorpay")
+@click.command("conformance")
+@click.argument("kind", type=click.Choice(sorted(KINDS)))
 @click.option(
     "--listen",
     type=Address(),
@@ -23,13 +28,14 @@ def command() -> None:
     show_default=True,
     help="Where to listen; port 0 takes a free one.",
 )
-@click.option("--key-id", default="rzp_test_conformance", show_default=True, help="The API key.")
-@click.option("--secret-file", type=FILE, required=True, help="Secret of the API key.")
+@click.option("--key-id", default="conformance", show_default=True, help="Name of the account.")
+@click.option("--secret-file", type=FILE, required=True, help="Secret of the account.")
 @click.option("--webhook-secret-file", type=FILE, required=True, help="What signs webhooks.")
 @click.option("--webhook-url", default="", help="Where webhooks go. Default: nowhere.")
 @click.option("--json", "as_json", is_flag=True, help="Say that it is ready in JSON.")
-def razorpay(
+def command(  # noqa: PLR0913 - one option each
     *,
+    kind: str,
     listen: tuple[str, int],
     key_id: str,
     secret_file: Path,
@@ -37,10 +43,9 @@ def razorpay(
     webhook_url: str,
     as_json: bool,
 ) -> None:
-    """Speak as Razorpay's API v1 does; the memory ends with the process.
+    """Speak the wire format of a gateway's public API; move no money.
 
-    Prints `ready URL` when it listens. Orders, payments, captures, refunds, the hosted checkout
-    with a mock bank page, and signed webhooks.
+    Prints `ready URL` when it listens. The memory ends with the process.
     """
     settings = Settings(
         host=listen[0],
@@ -54,4 +59,4 @@ def razorpay(
     def ready(url: str) -> None:
         print(json.dumps({"event": "ready", "url": url}) if as_json else f"ready {url}", flush=True)
 
-    serve(settings, ready)
+    serve(settings, KINDS[kind], ready)

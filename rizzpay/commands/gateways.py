@@ -24,8 +24,13 @@ def command(*, as_json: bool) -> None:
     for kind, shown in found.items():
         click.echo(kind)
         for name, value in shown.items():
-            text = "yes" if value is True else "no" if value is False else ", ".join(value)
-            click.echo(f"  {name.replace('_', ' '):18} {text}")
+            click.echo(f"  {name.replace('_', ' '):18} {_text(value)}")
+
+
+def _text(value: Shown) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) or "none"
 
 
 def _shown(capability: Capability) -> dict[str, Shown]:

@@ -10,11 +10,15 @@ from typing import Protocol
 
 from rizzpay.config import Config, GatewaySettings, read_secret
 from rizzpay.core.errors import Misconfigured
+from rizzpay.core.secret import Secret
 from rizzpay.gateways import routing, upi_links
+from rizzpay.gateways.cashfree.connector import CashfreeGateway
 from rizzpay.gateways.port import Callbacks, CaptureMethod, Charges, Invites
 from rizzpay.gateways.razorpay.connector import RazorpayGateway
 from rizzpay.gateways.routing import NoRoute, Route
 from rizzpay.gateways.sandbox.connector import Keys, SandboxGateway
+from rizzpay.gateways.signing import CallbackSecrets
+from rizzpay.gateways.stripe.connector import StripeGateway
 from rizzpay.gateways.upi_links import Signing
 from rizzpay.infra.http_client import HttpClient
 from rizzpay.upi.model import Payee
@@ -66,6 +70,30 @@ CAPABILITIES: Mapping[str, Capability] = {
         partial_capture=False,
         multiple_captures=False,
         voids=False,
+        refunds=True,
+        partial_refunds=True,
+        own_upi_links=False,
+    ),
+    # Its page takes what the order names. An account with pre-authorization is not served.
+    "cashfree": Capability(
+        methods=frozenset({"card_page", "upi", "netbanking", "wallet"}),
+        currencies=frozenset({"INR"}),
+        manual_capture=frozenset(),
+        partial_capture=False,
+        multiple_captures=False,
+        voids=False,
+        refunds=True,
+        partial_refunds=True,
+        own_upi_links=False,
+    ),
+    # Its hosted Checkout asks for the card. What a capture leaves is released at once.
+    "stripe": Capability(
+        methods=frozenset({"card_page"}),
+        currencies=frozenset({"INR"}),
+        manual_capture=frozenset({"card_page"}),
+        partial_capture=True,
+        multiple_captures=False,
+        voids=True,
         refunds=True,
         partial_refunds=True,
         own_upi_links=False,
@@ -150,6 +178,7 @@ def _sandbox(name: str, settings: GatewaySettings, http: HttpClient) -> Connecto
         key_id=settings.key_id,
         secret=read_secret(settings.secret_file),
         callback_secret=read_secret(settings.callback_secret_file),
+        old_callback_secret=_old_callback_secret(settings),
     )
     return SandboxGateway(name, settings, http, keys)
 
@@ -157,11 +186,40 @@ def _sandbox(name: str, settings: GatewaySettings, http: HttpClient) -> Connecto
 def _razorpay(name: str, settings: GatewaySettings, http: HttpClient) -> Connector:
     if not settings.checkout_name:
         raise Misconfigured(f"gateways.{name}.checkout_name: the checkout has to show a business")
-    secrets = (read_secret(settings.secret_file), read_secret(settings.callback_secret_file))
-    return RazorpayGateway(name, settings, http, secrets)
+    secret = read_secret(settings.secret_file)
+    return RazorpayGateway(name, settings, http, secret, _callback_secrets(settings))
+
+
+def _cashfree(name: str, settings: GatewaySettings, http: HttpClient) -> Connector:
+    secret = read_secret(settings.secret_file)
+    return CashfreeGateway(name, settings, http, secret, _callback_secrets(settings))
+
+
+def _stripe(name: str, settings: GatewaySettings, http: HttpClient) -> Connector:
+    _need_return_url(name, settings)
+    secret = read_secret(settings.secret_file)
+    return StripeGateway(name, settings, http, secret, _callback_secrets(settings))
+
+
+def _need_return_url(name: str, settings: GatewaySettings) -> None:
+    if not settings.return_url.startswith(("https://", "http://")):
+        raise Misconfigured(f"gateways.{name}.return_url: its page has to send customers somewhere")
+
+
+def _callback_secrets(settings: GatewaySettings) -> CallbackSecrets:
+    old = _old_callback_secret(settings)
+    new = read_secret(settings.callback_secret_file)
+    return CallbackSecrets(new) if old is None else CallbackSecrets(new, old)
+
+
+def _old_callback_secret(settings: GatewaySettings) -> Secret[str] | None:
+    file = settings.old_callback_secret_file
+    return read_secret(file) if file else None
 
 
 MAKERS: Mapping[str, Callable[[str, GatewaySettings, HttpClient], Connector]] = {
     "sandbox": _sandbox,
+    "cashfree": _cashfree,
     "razorpay": _razorpay,
+    "stripe": _stripe,
 }

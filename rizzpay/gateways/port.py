@@ -213,12 +213,20 @@ class Charges(Protocol):
         ...
 
     def enquire(
-        self, attempt_id: str, *, invited: bool = False, about: Operation | None = None
+        self,
+        attempt_id: str,
+        *,
+        invited: bool = False,
+        about: Operation | None = None,
+        reference: str | None = None,
     ) -> EnquiryOutcome:
         """Ask what became of a request; one that fails is Unknown, never NotSent.
 
         `about` is the capture, void or refund as it was asked for, None for an authorization: not
         every gateway knows these by our id. It may ask for the same again where that is harmless.
+
+        `reference` is what the gateway last called the authorization, None when it never told:
+        not every gateway finds an authorization by our id.
 
         A gateway that never got it refuses it from now on (Absent), except when it is `invited`:
         a customer has our own link and may still pay, so it stays open (ActionRequired).

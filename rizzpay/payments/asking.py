@@ -82,7 +82,8 @@ class Asker:
         """Ask what became of an attempt or refund; `invited`: a customer may still pay it."""
         connector = self.gateways.get(snapshot.payment.gateway).connector
         about = _sent(snapshot, object_id)
-        return connector.enquire(object_id, invited=invited, about=about)
+        reference = _named(snapshot, object_id)
+        return connector.enquire(object_id, invited=invited, about=about, reference=reference)
 
     def _called_at(self, gateway: str) -> str:
         return self.gateways.get(gateway).settings.callback_base_url or self.public_url
@@ -141,6 +142,14 @@ def _sent(snapshot: Snapshot, object_id: str) -> Operation | None:
             return _capture(payment, attempt, reference)
         case AttemptKind.VOID:
             return VoidRequest(attempt.id, reference)
+
+
+def _named(snapshot: Snapshot, object_id: str) -> str | None:
+    """Return what the gateway called an authorization; None for anything else."""
+    for attempt in snapshot.attempts:
+        if attempt.id == object_id and attempt.kind is AttemptKind.AUTHORIZE:
+            return attempt.gateway_reference
+    return None
 
 
 def _count(payment: Payment, outcome: Outcome) -> None:

@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from rizzpay import app as composition
+from rizzpay import worker
 from rizzpay.__main__ import main
 from rizzpay.config import Config, GatewaySettings, Service
 from rizzpay.core import clock
@@ -26,7 +27,9 @@ from rizzpay.infra.database import Database, Role
 from rizzpay.infra.hsm.client import HsmClient
 from rizzpay.merchants.model import ADMIN_SCOPES, SCOPES, NewKey, NewMerchant
 from rizzpay.merchants.service import Merchants
-from tests.api import contract
+from tests.api import contract, shop
+from tests.gateways.conftest import Receiver
+from tests.gateways.contract.faults import Proxy
 
 START_S = 20.0
 PAYEE_VPA = "shops@testbank"
@@ -256,3 +259,63 @@ def toml(whole, path=""):
         if isinstance(value, dict):
             lines.append(toml(value, f"{path}.{name}" if path else name))
     return "\n".join(lines)
+
+
+@pytest.fixture(scope="module")
+def receiver():
+    with Receiver() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def row(request, tmp_path_factory, receiver):
+    """The conformance server that the test module names."""
+    made = request.module.ROW(tmp_path_factory.mktemp(request.module.NAME), receiver.url)
+    yield made
+    assert made.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def proxy(row):
+    with Proxy(row.url) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shop_settings(request, settings, row, proxy):
+    """The settings of an installation with this account alone."""
+    gateways = {request.module.NAME: shop.settings_of(row, proxy)}
+    return msgspec.structs.replace(settings, gateways=gateways)
+
+
+@pytest.fixture(scope="module")
+def at_work(shop_settings):
+    parts = worker.build(shop_settings)
+    with parts.database.transaction() as conn:  # those of gateways that only other tests have
+        conn.execute(shop.LEFT_BEHIND)
+    yield parts
+    parts.database.close()
+
+
+@pytest.fixture(scope="module")
+def shop_api(shop_settings):
+    parts = composition.collaborators(shop_settings)
+    yield composition.create_app(shop_settings, parts)
+    parts.close()
+
+
+@pytest.fixture
+def other_side(row, proxy, receiver):
+    return row, proxy, receiver
+
+
+@pytest.fixture
+def new_shop(request, new_client, shop_api, other_side, at_work):
+    """Make a merchant at the gateway of the test module."""
+
+    def make(kind=shop.Shop):
+        client = new_client().at(shop_api)
+        left = len(other_side[2].letters)
+        return kind(request.module.NAME, client, *other_side, at_work, left)
+
+    return make

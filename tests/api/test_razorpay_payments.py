@@ -1,147 +1,35 @@
 """The way of a payment at Razorpay: our API, its conformance server, its webhooks, our worker."""
 
 import json
-from dataclasses import dataclass
 
-import msgspec
 import pytest
 
-from rizzpay import app as composition
-from rizzpay import worker
-from rizzpay.config import GatewaySettings
-from rizzpay.core import clock
 from rizzpay.gateways.port import ActionRequired
 from rizzpay.gateways.razorpay.checkout import NOTE
-from rizzpay.infra import jobs
-from rizzpay.infra.jobs import Done
-from rizzpay.webhooks import inbound
-from tests.gateways.conftest import Receiver
-from tests.gateways.contract.faults import Proxy, hang_after
+from tests.api.shop import Shop
+from tests.gateways.contract.faults import hang_after
 from tests.gateways.contract.row import Held
 from tests.gateways.contract.rows.razorpay import Row
 
-NAME = "razorpay_retail"
+NAME, ROW = "razorpay_retail", Row
 CARD = {"type": "card"}
-RESULTS = "SELECT result, count(*) FROM rizzpay.gateway_callbacks WHERE gateway = %s GROUP BY 1"
-CAPTURES = """
-SELECT count(*), coalesce(sum(amount), 0) FROM rizzpay.ledger_transfers
-WHERE payment_id = %s AND code = 'capture' AND phase IN ('posted', 'post')
-"""
 
 
-@dataclass
-class Shop:
-    """A merchant of an installation that has one account at Razorpay."""
-
-    client: object
-    row: Row
-    proxy: Proxy
-    receiver: Receiver
-    parts: worker.Parts
-    delivered: int = 0
-
+class RazorpayShop(Shop):
     def pay(self, **more):
-        return self.client.pay(method=more.pop("method", {"type": "upi"}), **more)
+        return super().pay(method=more.pop("method", {"type": "upi"}), **more)
 
     def customer(self, payment, act="success", **fields):
         """Go through the checkout and press a button of the bank's page; returns the payment."""
         form = {**payment["next_action"], **fields}
-        asked = handed(form)
-        reference = self.row.begin(asked)
+        reference = self.row.begin(ActionRequired(form["order_id"], form))
         self.row.act(reference, act)
         return reference
 
-    def webhooks(self, count):
-        """Bring our API as many webhooks as Razorpay sends, and let the worker apply them."""
-        letters = self.receiver.wait(self.delivered + count)[self.delivered :]
-        self.delivered += len(letters)
-        statuses = [self.deliver(*letter) for letter in letters]
-        self.work()
-        return statuses
-
-    def deliver(self, headers, body):
-        keep = {k: v for k, v in headers.items() if k.startswith("x-") or k == "content-type"}
-        return self.client.send("POST", f"/webhooks/{NAME}", body, headers=keep).status
-
-    def work(self):
-        kinds = dict.fromkeys((inbound.APPLY_ONE, inbound.APPLY_SET), 100)
-        with self.parts.database.transaction() as conn:
-            leased = jobs.lease(conn, clock.now(), kinds, 60)
-        assert worker.apply_callbacks(self.parts, leased) == [Done()] * len(leased)
-        with self.parts.database.transaction() as conn:
-            jobs.finish(conn, *leased)
-
-    def get(self, payment):
-        return self.client.get(f"/v1/payments/{payment['id']}").json()
-
-    def booked(self, payment):
-        with self.parts.database.transaction() as conn:
-            return conn.execute(CAPTURES, (payment["id"],)).fetchone()
-
-    def results(self):
-        with self.parts.database.transaction() as conn:
-            return dict(conn.execute(RESULTS, (NAME,)).fetchall())
-
-
-def handed(form):
-    """Return what the row's customer is handed."""
-    return ActionRequired(form["order_id"], form)
-
-
-@pytest.fixture(scope="module")
-def receiver():
-    with Receiver() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def row(tmp_path_factory, receiver):
-    made = Row(tmp_path_factory.mktemp("razorpay"), receiver.url)
-    yield made
-    assert made.stop() == 0
-
-
-@pytest.fixture(scope="module")
-def proxy(row):
-    with Proxy(row.url) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def ours(settings, row, proxy):
-    """The settings of an installation with this account alone."""
-    gateway = GatewaySettings(
-        kind="razorpay",
-        base_url=proxy.url,
-        livemode=False,
-        key_id=row.key_id,
-        secret_file=row.secret_file,
-        callback_secret_file=row.callback_secret_file,
-        checkout_name="Kirana Store",
-        answer_timeout_s=1.0,
-    )
-    return msgspec.structs.replace(settings, gateways={NAME: gateway})
-
-
-@pytest.fixture(scope="module")
-def at_work(ours):
-    parts = worker.build(ours)
-    with parts.database.transaction() as conn:  # those of gateways that only other tests have
-        conn.execute("DELETE FROM rizzpay.jobs WHERE kind IN ('callback.apply', 'callbacks.apply')")
-    yield parts
-    parts.database.close()
-
-
-@pytest.fixture(scope="module")
-def api(ours):
-    parts = composition.collaborators(ours)
-    yield composition.create_app(ours, parts)
-    parts.close()
-
 
 @pytest.fixture
-def shop(new_client, api, row, proxy, receiver, at_work):
-    return Shop(new_client().at(api), row, proxy, receiver, at_work, len(receiver.letters))
+def shop(new_shop):
+    return new_shop(RazorpayShop)
 
 
 def test_a_customer_pays_at_the_checkout_and_the_webhooks_tell(shop):
@@ -250,9 +138,7 @@ def test_money_goes_back_once(shop, amount, first):
     refund = shop.client.get(f"/v1/refunds/{refund['id']}").json()
     assert refund["status"] == "processed"
     assert len(refund["acquirer_reference"]["value"]) == 23
-    order = shop.row.api(f"/v1/orders/{payment['next_action']['order_id']}")
-    asked = type("Asked", (), {"attempt_id": order["receipt"]})
-    assert shop.row.held(asked) == Held(10_000, amount)
+    assert shop.held(payment) == Held(10_000, amount)
 
 
 def test_what_is_shown_and_kept_of_the_form_is_no_secret(shop):

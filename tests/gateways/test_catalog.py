@@ -59,7 +59,7 @@ def test_routes_keep_the_order_of_the_settings(settings):
 
 
 def test_an_unknown_kind_is_one_sentence(settings):
-    with pytest.raises(Misconfigured, match="known kinds: razorpay, sandbox"):
+    with pytest.raises(Misconfigured, match="known kinds: cashfree, razorpay, sandbox, stripe"):
         build(first=settings(kind="sandbax"))
 
 

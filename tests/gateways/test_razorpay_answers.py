@@ -34,13 +34,13 @@ from rizzpay.gateways.razorpay import answers
 from rizzpay.gateways.razorpay.checkout import Checkout, page_of
 from rizzpay.gateways.razorpay.requests import Requests
 from rizzpay.gateways.razorpay.wire import REASON_OF_ERROR, REASON_OF_REFUND_REFUSAL
-from rizzpay.gateways.signing import HmacSha256
+from rizzpay.gateways.signing import CallbackSecrets
 from rizzpay.infra.http_client import HttpResponse
 
 SECRET = secrets.token_urlsafe(18)
 ATTEMPT = "att_01KAF3V1Q0ZSB2Q6M7R1H3D9YW"
 REFUND = RefundRequest("rfnd_01KAF3V1Q0ZSB2Q6M7R1H3D9YX", "pay_1", Money(500, "INR"))
-CHECKOUT = Checkout("https://api.example", "rzp_test_1", "Shop", HmacSha256(Secret(SECRET)))
+CHECKOUT = Checkout("https://api.example", "rzp_test_1", "Shop", CallbackSecrets(Secret(SECRET)))
 ORDER = {
     "id": "order_1", "entity": "order", "amount": 10_000, "currency": "INR", "status": "created",
     "receipt": ATTEMPT, "attempts": 0,

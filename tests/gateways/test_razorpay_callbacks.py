@@ -11,11 +11,11 @@ from rizzpay.core.secret import Secret
 from rizzpay.gateways.port import Approved, BadCallback, CaptureMethod, Declined, Processing
 from rizzpay.gateways.razorpay.callbacks import APPLIED_KINDS, read_callback
 from rizzpay.gateways.razorpay.checkout import Checkout
-from rizzpay.gateways.signing import HmacSha256
+from rizzpay.gateways.signing import CallbackSecrets
 from tests.gateways.test_razorpay_answers import ATTEMPT, GIVEN_BACK, ORDER, PAYMENT, REFUND
 
 SECRET = secrets.token_urlsafe(18)
-SIGNER = HmacSha256(Secret(SECRET))
+SIGNER = CallbackSecrets(Secret(SECRET))
 CHECKOUT = Checkout("https://api.example", "rzp_test_1", "Shop", SIGNER)
 AUTOMATIC, MANUAL = CaptureMethod.AUTOMATIC, CaptureMethod.MANUAL
 

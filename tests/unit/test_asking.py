@@ -7,7 +7,14 @@ from msgspec.structs import replace
 
 from rizzpay.core import ids
 from rizzpay.core.money import Money
-from rizzpay.gateways.port import CaptureRequest, RefundRequest, Unknown, UpiQr, VoidRequest
+from rizzpay.gateways.port import (
+    ActionRequired,
+    CaptureRequest,
+    RefundRequest,
+    Unknown,
+    UpiQr,
+    VoidRequest,
+)
 from rizzpay.payments import capturing, refunding
 from rizzpay.payments.asking import Asker
 from rizzpay.payments.types import CreateCapture, CreateRefund
@@ -20,8 +27,9 @@ class Listens:
     def __init__(self):
         self.asked = []
 
-    def enquire(self, attempt_id, *, invited, about):
+    def enquire(self, attempt_id, *, invited, about, reference):
         self.asked.append((attempt_id, invited, about))
+        self.reference = reference
         return Unknown("of no matter")
 
 
@@ -40,6 +48,14 @@ def test_an_authorization_is_known_by_its_id_alone(asker, gateway):
     snapshot, attempt_id = begun(new_payment())
     asker.enquire(snapshot, attempt_id, invited=True)
     assert gateway.asked == [(attempt_id, True, None)]
+    assert gateway.reference is None
+
+
+def test_an_authorization_is_known_by_what_the_gateway_called_it(asker, gateway):
+    snapshot, attempt_id = begun(new_payment())
+    waiting = told(snapshot, attempt_id, ActionRequired("gw_9", {"type": "redirect"}))
+    asker.enquire(waiting, attempt_id)
+    assert (gateway.asked, gateway.reference) == ([(attempt_id, False, None)], "gw_9")
 
 
 @pytest.mark.parametrize("final", [True, False])

@@ -1,5 +1,6 @@
 """HMAC with a prepared key is HMAC: as RFC 4231 says, and as the standard library does it."""
 
+import base64
 import hashlib
 import hmac
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rizzpay.core.secret import Secret
-from rizzpay.gateways.signing import HmacSha256
+from rizzpay.gateways.signing import CallbackSecrets, HmacSha256
 
 # RFC 4231, test case 2
 CASES = [
@@ -31,6 +32,23 @@ def test_it_signs_as_the_standard_library_does_and_again_and_again(key, messages
     for message in messages:
         expected = hmac.new(key.encode(), message, hashlib.sha256).hexdigest()
         assert signer.hexdigest(message) == expected
+
+
+def test_the_old_secret_is_believed_beside_the_new_one_and_signs_nothing():
+    new, old = HmacSha256(Secret("new")), HmacSha256(Secret("old"))
+    both = CallbackSecrets(Secret("new"), Secret("old"))
+    for signer in (new, old):
+        assert both.signed(b"told", signer.hexdigest(b"told"))
+        assert both.signed_base64(b"told", signer.base64(b"told"))
+        assert not both.signed(b"other", signer.hexdigest(b"told"))
+    assert both.signers[0].hexdigest(b"told") == new.hexdigest(b"told")
+    for wrong in ("", "é", new.hexdigest(b"told").upper(), new.base64(b"told")):
+        assert not both.signed(b"told", wrong)
+
+
+def test_base64_is_of_the_same_signature():
+    digest = hmac.new(b"key", b"told", hashlib.sha256).digest()
+    assert HmacSha256(Secret("key")).base64(b"told") == base64.b64encode(digest).decode()
 
 
 def test_the_key_is_not_shown():

@@ -9,12 +9,10 @@ api/refunds/entity (`status`), payments/payments (life cycle), payments/payments
 """
 
 import re
-from typing import TypeVar
-
-import msgspec
 
 from rizzpay.core.money import EXPONENTS, Money
 from rizzpay.gateways.declines import declined
+from rizzpay.gateways.exchange import OKAY, decoded, refused
 from rizzpay.gateways.port import (
     Absent,
     ActionRequired,
@@ -23,7 +21,6 @@ from rizzpay.gateways.port import (
     CaptureMethod,
     Declined,
     EnquiryOutcome,
-    NotSent,
     Outcome,
     Processing,
     RefundRequest,
@@ -43,15 +40,10 @@ from rizzpay.gateways.razorpay.wire import (
 )
 from rizzpay.infra.http_client import HttpResponse
 
-OKAY = frozenset({200, 201})
 BAD_REQUEST = 400
-TOO_MANY = 429
-WRONG_KEYS = frozenset({401, 403})  # 403: our address is not on the account's list; errors/common
 RRN = re.compile(r"^[0-9]{12}$")
 CODE_CHARACTERS = 64
 HAS_MONEY = frozenset({"captured", "refunded"})
-
-Entity = TypeVar("Entity")
 
 
 def read_authorize(
@@ -59,11 +51,11 @@ def read_authorize(
 ) -> Outcome:
     """Return what the answer to an order means: the customer can pay it, or it was refused."""
     if response.status not in OKAY:
-        refused = _refused(response)
-        if isinstance(refused, Unknown) and response.status == BAD_REQUEST:
+        refusal = refused(response)
+        if isinstance(refusal, Unknown) and response.status == BAD_REQUEST:
             return declined("gateway_rejected_request", _refusal(response)[:CODE_CHARACTERS])
-        return refused
-    order = _decoded(response, Order)
+        return refusal
+    order = decoded(response, Order)
     if order is None:
         return Unknown("the answer is malformed")
     if order.receipt != request.attempt_id:
@@ -78,7 +70,7 @@ def read_authorize(
 
 def read_enquiry(response: HttpResponse, attempt_id: str, checkout: Checkout) -> EnquiryOutcome:
     """Return what became of an order; one that is not there was never handed to anybody."""
-    orders = _decoded(response, Orders) if response.status in OKAY else None
+    orders = decoded(response, Orders) if response.status in OKAY else None
     if orders is None:
         return Unknown(f"the enquiry failed: HTTP {response.status}")
     ours = [order for order in orders.items if order.receipt == attempt_id]
@@ -148,8 +140,8 @@ def read_payment(payment: Payment, capture: CaptureMethod) -> Outcome:
 def read_capture(response: HttpResponse, payment_id: str) -> Outcome:
     """Return what the answer to a capture means."""
     if response.status not in OKAY:
-        return _refused(response)
-    payment = _decoded(response, Payment)
+        return refused(response)
+    payment = decoded(response, Payment)
     if payment is None or payment.id != payment_id or payment.currency not in EXPONENTS:
         return Unknown("the answer is malformed, or about another payment")
     if payment.status != "captured":
@@ -159,7 +151,7 @@ def read_capture(response: HttpResponse, payment_id: str) -> Outcome:
 
 def read_look(response: HttpResponse, payment_id: str) -> Payment | Unknown:
     """Return a payment as it is now."""
-    payment = _decoded(response, Payment) if response.status in OKAY else None
+    payment = decoded(response, Payment) if response.status in OKAY else None
     if payment is None or payment.id != payment_id or payment.currency not in EXPONENTS:
         return Unknown(f"the payment cannot be looked at: HTTP {response.status}")
     return payment
@@ -185,7 +177,7 @@ def read_refund(response: HttpResponse, request: RefundRequest) -> Outcome:
     """Return what the answer to a refund means."""
     if response.status not in OKAY:
         return _refund_refused(response)
-    refund = _decoded(response, Refund)
+    refund = decoded(response, Refund)
     if refund is None or refund.receipt != request.refund_id:
         return Unknown("the answer is malformed, or about another refund")
     return _of_refund(refund, request)
@@ -193,7 +185,7 @@ def read_refund(response: HttpResponse, request: RefundRequest) -> Outcome:
 
 def read_refunds(response: HttpResponse, request: RefundRequest) -> Outcome | None:
     """Return what became of a refund; None when the payment has none of this receipt."""
-    refunds = _decoded(response, Refunds) if response.status in OKAY else None
+    refunds = decoded(response, Refunds) if response.status in OKAY else None
     if refunds is None:
         return Unknown(f"the enquiry failed: HTTP {response.status}")
     ours = [refund for refund in refunds.items if refund.receipt == request.refund_id]
@@ -240,34 +232,18 @@ def _bank_reference(refund: Refund) -> str | None:
     return (data.arn or data.rrn or data.utr) if isinstance(data, AcquirerData) else None
 
 
-def _refused(response: HttpResponse) -> Declined | NotSent | Unknown:
-    """Return what an answer other than 2xx means for any request."""
-    if response.status in WRONG_KEYS:
-        return declined("gateway_rejected_credentials", f"http_{response.status}")
-    if response.status == TOO_MANY:
-        return NotSent("the gateway takes no more requests just now")
-    return Unknown(f"HTTP {response.status}")
-
-
 def _refund_refused(response: HttpResponse) -> Outcome:
-    refused = _refused(response)
-    if not isinstance(refused, Unknown) or response.status != BAD_REQUEST:
-        return refused
+    refusal = refused(response)
+    if not isinstance(refusal, Unknown) or response.status != BAD_REQUEST:
+        return refusal
     description = _refusal(response).lower()
     for beginning, reason in REASON_OF_REFUND_REFUSAL.items():
         if description.startswith(beginning):
             return declined(reason, "BAD_REQUEST_ERROR")
-    return refused
+    return refusal
 
 
 def _refusal(response: HttpResponse) -> str:
     """Return the sentence of a refusal; empty when there is none."""
-    refusal = _decoded(response, Refusal)
+    refusal = decoded(response, Refusal)
     return refusal.error.description if refusal is not None else ""
-
-
-def _decoded(response: HttpResponse, kind: type[Entity]) -> Entity | None:
-    try:
-        return msgspec.json.decode(response.body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None

@@ -16,7 +16,6 @@ webhooks/refunds; github.com/razorpay/razorpay-python, utility/utility.py for th
 """
 
 import hashlib
-import hmac
 import re
 
 import msgspec
@@ -25,7 +24,7 @@ from rizzpay.gateways.port import BadCallback, Callback, CaptureMethod, Outcome,
 from rizzpay.gateways.razorpay.answers import read_payment, read_refund_entity
 from rizzpay.gateways.razorpay.checkout import NOTE, Checkout
 from rizzpay.gateways.razorpay.wire import Event, Kind, Order, Payload, Payment, Refund, note
-from rizzpay.gateways.signing import HmacSha256
+from rizzpay.gateways.signing import CallbackSecrets
 
 SIGNATURE, EVENT_ID = "x-razorpay-signature", "x-razorpay-event-id"
 NUMBER = re.compile(r"^[!-~]{1,100}$")
@@ -41,14 +40,14 @@ About = tuple[str, Outcome]
 
 
 def read_callback(
-    headers: dict[str, str], body: bytes, signer: HmacSha256, checkout: Checkout
+    headers: dict[str, str], body: bytes, secrets: CallbackSecrets, checkout: Checkout
 ) -> Callback:
     """Verify the signature of the raw body, then read; raises BadCallback."""
     lower = {name.lower(): value for name, value in headers.items()}
     event_id, given = lower.get(EVENT_ID, ""), lower.get(SIGNATURE, "")
     if not NUMBER.match(event_id) or not given:
         raise BadCallback("a header is missing")
-    if not hmac.compare_digest(signer.hexdigest(body).encode(), given.encode(errors="replace")):
+    if not secrets.signed(body, given):
         raise BadCallback("the signature is wrong; it is of the body as it came, byte for byte")
     number = f"{event_id}.{hashlib.sha256(body).hexdigest()[:DIGEST_DIGITS]}"
     attempt_id, outcome = _about(body, checkout)

@@ -8,8 +8,6 @@ which comes back with the payment; because it passes the customer's hands it is 
 with the order, so that nobody pays one order in the name of another.
 """
 
-import hmac
-
 from rizzpay.core.money import Money
 from rizzpay.gateways.port import (
     AuthorizeRequest,
@@ -24,7 +22,7 @@ from rizzpay.gateways.port import (
     Wallet,
 )
 from rizzpay.gateways.razorpay.wire import Order, note
-from rizzpay.gateways.signing import HmacSha256
+from rizzpay.gateways.signing import CallbackSecrets, HmacSha256, same
 
 NOTE = "rizzpay"  # of the payment: attempt, capture method and seal
 CAPTURE = "rizzpay_capture"  # notes of the order, which no customer can write
@@ -69,12 +67,12 @@ def capture_method(order: Order) -> CaptureMethod | None:
 class Checkout:
     """The hosted checkout of one account."""
 
-    def __init__(self, base_url: str, key_id: str, name: str, signer: HmacSha256) -> None:
+    def __init__(self, base_url: str, key_id: str, name: str, secrets: CallbackSecrets) -> None:
         """`name` is the business that the page shows."""
         self._url = base_url + "/v1/checkout/embedded"
         self._key_id = key_id
         self._name = name
-        self._signer = signer
+        self._secrets = secrets
 
     def form(self, order: Order, attempt_id: str, description: str = "") -> dict[str, str]:
         """Return the next action: every member but type and url is a field of the form."""
@@ -98,17 +96,19 @@ class Checkout:
 
     def sealed(self, attempt_id: str, order_id: str, capture: CaptureMethod) -> str:
         """Return the note of a payment of this order."""
-        return f"{attempt_id}.{capture.value}.{self._seal(attempt_id, order_id, capture.value)}"
+        seal = _seal(self._secrets.signers[0], attempt_id, order_id, capture.value)
+        return f"{attempt_id}.{capture.value}.{seal}"
 
     def opened(self, text: str, order_id: str) -> tuple[str, CaptureMethod] | None:
         """Return attempt and capture method; None when it is no note of ours for this order."""
         attempt_id, _, rest = text.partition(".")
         capture, _, seal = rest.partition(".")
-        expected = self._seal(attempt_id, order_id, capture)
-        if not hmac.compare_digest(expected.encode(), seal.encode(errors="replace")):
-            return None
-        return attempt_id, CaptureMethod(capture)
+        for signer in self._secrets.signers:
+            if same(_seal(signer, attempt_id, order_id, capture), seal):
+                return attempt_id, CaptureMethod(capture)
+        return None
 
-    def _seal(self, attempt_id: str, order_id: str, capture: str) -> str:
-        message = f"{NOTE}|{attempt_id}|{order_id}|{capture}"
-        return self._signer.hexdigest(message.encode(errors="replace"))[:SEAL_DIGITS]
+
+def _seal(signer: HmacSha256, attempt_id: str, order_id: str, capture: str) -> str:
+    message = f"{NOTE}|{attempt_id}|{order_id}|{capture}"
+    return signer.hexdigest(message.encode(errors="replace"))[:SEAL_DIGITS]

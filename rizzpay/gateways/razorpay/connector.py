@@ -15,13 +15,12 @@ from datetime import datetime
 from rizzpay.config import GatewaySettings
 from rizzpay.core.secret import Secret
 from rizzpay.gateways.declines import declined
+from rizzpay.gateways.exchange import Exchange, told
 from rizzpay.gateways.port import (
     AuthorizeRequest,
     Callback,
     CaptureRequest,
-    Declined,
     EnquiryOutcome,
-    NotSent,
     Operation,
     Outcome,
     RefundRequest,
@@ -32,9 +31,8 @@ from rizzpay.gateways.razorpay import answers, callbacks
 from rizzpay.gateways.razorpay.checkout import Checkout, page_of
 from rizzpay.gateways.razorpay.requests import Requests
 from rizzpay.gateways.razorpay.wire import Payment
-from rizzpay.gateways.signing import HmacSha256
-from rizzpay.infra import http_client
-from rizzpay.infra.http_client import HttpClient, HttpRequest, HttpResponse
+from rizzpay.gateways.signing import CallbackSecrets
+from rizzpay.infra.http_client import HttpClient, HttpResponse
 
 
 class RazorpayGateway:
@@ -45,31 +43,30 @@ class RazorpayGateway:
         name: str,
         settings: GatewaySettings,
         http: HttpClient,
-        secrets: tuple[Secret[str], Secret[str]],
+        secret: Secret[str],
+        webhook_secrets: CallbackSecrets,
     ) -> None:
-        """Keep the parts; `secrets` are that of the API key and that of the webhook."""
+        """Keep the parts; `secret` is that of the API key."""
         self.name = name
-        self._settings = settings
-        self._http = http
+        self._exchange = Exchange(http, settings)
         base_url = settings.base_url.rstrip("/")
-        key_secret, webhook_secret = secrets
-        self._requests = Requests(base_url, settings.key_id, key_secret)
-        self._signer = HmacSha256(webhook_secret)
-        self._checkout = Checkout(base_url, settings.key_id, settings.checkout_name, self._signer)
+        self._requests = Requests(base_url, settings.key_id, secret)
+        self._secrets = webhook_secrets
+        self._checkout = Checkout(base_url, settings.key_id, settings.checkout_name, self._secrets)
 
     def authorize(self, request: AuthorizeRequest) -> Outcome:
         """Make an order and hand its checkout over."""
         page = page_of(request.method)
         if page is None:
             return declined("operation_not_possible", type(request.method).__name__)
-        answer = self._ask(self._requests.build_authorize(request, page))
+        answer = self._exchange.ask(self._requests.build_authorize(request, page))
         if not isinstance(answer, HttpResponse):
             return answer
         return answers.read_authorize(answer, request, self._checkout)
 
     def capture(self, request: CaptureRequest) -> Outcome:
         """Take held money; a refusal is believed by what the payment says afterwards."""
-        answer = self._ask(self._requests.build_capture(request))
+        answer = self._exchange.ask(self._requests.build_capture(request))
         if not isinstance(answer, HttpResponse):
             return answer
         outcome = answers.read_capture(answer, request.gateway_reference)
@@ -85,33 +82,38 @@ class RazorpayGateway:
 
     def refund(self, request: RefundRequest) -> Outcome:
         """Give money back."""
-        answer = self._ask(self._requests.build_refund(request))
+        answer = self._exchange.ask(self._requests.build_refund(request))
         if not isinstance(answer, HttpResponse):
             return answer
         return answers.read_refund(answer, request)
 
     def enquire(
-        self, attempt_id: str, *, invited: bool = False, about: Operation | None = None
+        self,
+        attempt_id: str,
+        *,
+        invited: bool = False,
+        about: Operation | None = None,
+        reference: str | None = None,
     ) -> EnquiryOutcome:
         """Ask what became of a request; an enquiry that fails tells nothing, so it is Unknown."""
-        del invited  # we make no links of our own
+        del invited, reference  # we make no links of our own; orders are found by our id
         match about:
             case None:
-                answer = self._ask(self._requests.build_enquiry(attempt_id))
+                answer = self._exchange.ask(self._requests.build_enquiry(attempt_id))
                 if not isinstance(answer, HttpResponse):
                     return Unknown(f"the enquiry failed: {answer.detail}")
                 return answers.read_enquiry(answer, attempt_id, self._checkout)
             case CaptureRequest():
-                return _told(self._capture_again(about))
+                return told(self._capture_again(about))
             case VoidRequest():
-                return _told(self.void(about))
+                return told(self.void(about))
             case RefundRequest():
-                return _told(self._refund_again(about))
+                return told(self._refund_again(about))
 
     def read_callback(self, headers: dict[str, str], body: bytes, now: datetime) -> Callback:
         """Verify and read a webhook; raises BadCallback."""
         del now  # the signature has no time
-        return callbacks.read_callback(headers, body, self._signer, self._checkout)
+        return callbacks.read_callback(headers, body, self._secrets, self._checkout)
 
     def _capture_again(self, request: CaptureRequest) -> Outcome:
         payment = self._look(request.gateway_reference)
@@ -122,34 +124,13 @@ class RazorpayGateway:
         )
 
     def _refund_again(self, request: RefundRequest) -> Outcome:
-        answer = self._ask(self._requests.build_refunds(request.gateway_reference))
+        answer = self._exchange.ask(self._requests.build_refunds(request.gateway_reference))
         if not isinstance(answer, HttpResponse):
             return answer
         return answers.read_refunds(answer, request) or self.refund(request)
 
     def _look(self, payment_id: str) -> Payment | Unknown:
-        answer = self._ask(self._requests.build_look(payment_id))
+        answer = self._exchange.ask(self._requests.build_look(payment_id))
         if not isinstance(answer, HttpResponse):
             return Unknown(f"the payment cannot be looked at: {answer.detail}")
         return answers.read_look(answer, payment_id)
-
-    def _ask(self, request: HttpRequest) -> HttpResponse | NotSent | Unknown:
-        try:
-            return self._http.send(
-                request,
-                connect_timeout_s=self._settings.connect_timeout_s,
-                answer_timeout_s=self._settings.answer_timeout_s,
-            )
-        except http_client.NotSent as error:
-            return NotSent(str(error))
-        except http_client.NoAnswer as error:
-            return Unknown(str(error))
-
-
-def _told(outcome: Outcome) -> Outcome:
-    """An enquiry that did not get through, or may not be made, is no news about the request."""
-    if isinstance(outcome, NotSent):
-        return Unknown(f"the enquiry failed: {outcome.detail}")
-    if isinstance(outcome, Declined) and outcome.reason == "gateway_rejected_credentials":
-        return Unknown("the enquiry failed: the gateway rejects our credentials")
-    return outcome

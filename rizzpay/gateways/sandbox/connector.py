@@ -5,7 +5,6 @@ Whatever an answer looks like, a reader never raises and never says Approved unl
 is well-formed, is about the attempt that we asked for, and says so.
 """
 
-import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,7 +53,7 @@ from rizzpay.gateways.sandbox.wire import (
     Refusal,
     UpiAction,
 )
-from rizzpay.gateways.signing import HmacSha256
+from rizzpay.gateways.signing import CallbackSecrets, HmacSha256
 from rizzpay.gateways.upi_links import object_of, reference_of
 from rizzpay.infra import http_client
 from rizzpay.infra.http_client import HttpClient, HttpRequest, HttpResponse
@@ -77,6 +76,7 @@ class Keys:
     key_id: str
     secret: Secret[str]
     callback_secret: Secret[str]
+    old_callback_secret: Secret[str] | None = None
 
 
 class SandboxGateway:
@@ -89,7 +89,8 @@ class SandboxGateway:
         self._http = http
         self._key_id = keys.key_id
         self._requests = HmacSha256(keys.secret)
-        self._callbacks = HmacSha256(keys.callback_secret)
+        old = () if keys.old_callback_secret is None else (keys.old_callback_secret,)
+        self._callbacks = CallbackSecrets(keys.callback_secret, *old)
 
     def authorize(self, request: AuthorizeRequest) -> Outcome:
         """Ask for the money."""
@@ -110,10 +111,15 @@ class SandboxGateway:
         return self._ask("/v1/refunds", build_refund(request), request.refund_id, "refund")
 
     def enquire(
-        self, attempt_id: str, *, invited: bool = False, about: Operation | None = None
+        self,
+        attempt_id: str,
+        *,
+        invited: bool = False,
+        about: Operation | None = None,
+        reference: str | None = None,
     ) -> EnquiryOutcome:
         """Ask what became of a request; an enquiry that fails tells nothing, so it is Unknown."""
-        del about  # our id says it all
+        del about, reference  # our id says it all
         try:
             response = self._send("/v1/enquiries", build_enquiry(attempt_id, invited=invited))
         except (http_client.NotSent, http_client.NoAnswer) as error:
@@ -231,7 +237,7 @@ def read_enquiry(
 
 
 def read_callback(
-    headers: dict[str, str], body: bytes, now: datetime, signer: HmacSha256
+    headers: dict[str, str], body: bytes, now: datetime, secrets: CallbackSecrets
 ) -> Callback:
     """Verify signature and age, then read; raises BadCallback."""
     if SIGNATURE not in headers:
@@ -241,8 +247,7 @@ def read_callback(
     given = headers.get(SIGNATURE, "")
     if not event_id or not _is_timestamp(timestamp):
         raise BadCallback("a signature header is missing")
-    expected = signer.hexdigest(f"{event_id}.{timestamp}.".encode() + body)
-    if not hmac.compare_digest(expected.encode(), given.encode(errors="replace")):
+    if not secrets.signed(f"{event_id}.{timestamp}.".encode() + body, given):
         raise BadCallback("the signature is wrong")
     if abs(clock.unix_s(now) - int(timestamp)) > CALLBACK_AGE_MAX_S:
         raise BadCallback("the signature is too old or too new")

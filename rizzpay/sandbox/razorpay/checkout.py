@@ -15,8 +15,8 @@ from html import escape
 
 import falcon
 
-from rizzpay.core import clock
 from rizzpay.core.money import Money
+from rizzpay.sandbox.conformance import now_s
 from rizzpay.sandbox.door import answer
 from rizzpay.sandbox.pages import SECURITY_HEADERS
 from rizzpay.sandbox.razorpay.books import Books
@@ -54,7 +54,7 @@ class Embedded:
         if method not in METHODS:
             raise Wrong("The method is not one of the checkout.", field="method")
         notes = {match[1]: value for name, value in form.items() if (match := NOTE.match(name))}
-        payment = self._books.begin(order, method, notes, clock.unix_s(clock.now()))
+        payment = self._books.begin(order, method, notes, now_s())
         resp.set_headers(SECURITY_HEADERS)
         resp.content_type = "text/html; charset=utf-8"
         resp.text = _page(payment.id, form["name"], Money(order.amount, order.currency))
@@ -71,19 +71,19 @@ class Act:
         self, req: falcon.Request, resp: falcon.Response, payment_id: str, act: str
     ) -> None:
         """Do what the button says, and tell of it."""
-        payment, now_s = self._books.payment(payment_id), clock.unix_s(clock.now())
+        payment, at_s = self._books.payment(payment_id), now_s()
         match act:
             case "success":
                 self._books.authorize(payment)
-                self._webhooks.of_payment("payment.authorized", payment, now_s)
+                self._webhooks.of_payment("payment.authorized", payment, at_s)
                 order = self._books.order(payment.order_id)
                 if order.capture == "automatic":
                     self._books.capture(payment, payment.amount, payment.currency)
-                    self._webhooks.paid(order, payment, now_s)
+                    self._webhooks.paid(order, payment, at_s)
             case "failure":
                 reason = (req.get_param("reason") or "payment_failed")[:REASON_MAX]
                 self._books.fail(payment, reason)
-                self._webhooks.of_payment("payment.failed", payment, now_s)
+                self._webhooks.of_payment("payment.failed", payment, at_s)
             case "lapse":
                 self._books.lapse(payment)
             case _:

@@ -1,16 +1,13 @@
-"""The routes of the conformance server, and its start."""
+"""The routes of the conformance server."""
 
 import base64
 import hmac
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import falcon
 import gevent
 
-from rizzpay.core import clock
-from rizzpay.core.secret import Secret
+from rizzpay.sandbox.conformance import BODY_MAX_BYTES, PENDING_S, Settings, now_s
 from rizzpay.sandbox.door import answer, read_body
 from rizzpay.sandbox.razorpay.books import PENDING, Books, Payment, Refund, collection
 from rizzpay.sandbox.razorpay.checkout import Act, Embedded
@@ -25,23 +22,9 @@ from rizzpay.sandbox.razorpay.wire import (
     Wrong,
     parse,
 )
-from rizzpay.sandbox.running import App, listen, run
+from rizzpay.sandbox.running import App
 
-BODY_MAX_BYTES = 65_536
 PAGE_MAX = 100
-PENDING_S = 0.3  # how long a refund is pending
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How one conformance server is set up; the command line fills it in."""
-
-    host: str
-    port: int
-    key_id: str
-    secret: Secret[str]
-    webhook_secret: Secret[str]
-    webhook_url: str
 
 
 class Account:
@@ -73,7 +56,7 @@ class Orders:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Make an order."""
         asked = parse(self._account.read(req), OrderIn)
-        answer(resp, self._account.books.make_order(asked, _now_s()).entity())
+        answer(resp, self._account.books.make_order(asked, now_s()).entity())
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """List orders, newest first, those of one receipt if one is named."""
@@ -128,7 +111,7 @@ class OnePayment:
         books = self._account.books
         payment = books.payment(payment_id)
         books.capture(payment, asked.amount, asked.currency)
-        self._account.webhooks.paid(books.order(payment.order_id), payment, _now_s())
+        self._account.webhooks.paid(books.order(payment.order_id), payment, now_s())
         answer(resp, payment.entity())
 
     def on_get_refunds(self, req: falcon.Request, resp: falcon.Response, payment_id: str) -> None:
@@ -143,22 +126,22 @@ class OnePayment:
         payment = self._account.books.payment(payment_id)
         key = req.get_header("X-Refund-Idempotency") or ""
         known = len(payment.refunds)
-        refund = self._account.books.refund(payment, parse(body, RefundIn), key, body, _now_s())
+        refund = self._account.books.refund(payment, parse(body, RefundIn), key, body, now_s())
         if len(payment.refunds) > known:
             self._tell(refund, payment)
         answer(resp, refund.entity())
 
     def _tell(self, refund: Refund, payment: Payment) -> None:
-        self._account.webhooks.of_refund("refund.created", refund, payment, _now_s())
+        self._account.webhooks.of_refund("refund.created", refund, payment, now_s())
         if refund.status == "pending":
             gevent.spawn_later(PENDING_S, self._settle, refund, payment)
         else:
-            self._account.webhooks.of_refund("refund.processed", refund, payment, _now_s())
+            self._account.webhooks.of_refund("refund.processed", refund, payment, now_s())
 
     def _settle(self, refund: Refund, payment: Payment) -> None:
         self._account.books.settle(refund, PENDING[refund.amount % 100])
         kind = f"refund.{refund.status}"
-        self._account.webhooks.of_refund(kind, refund, payment, _now_s())
+        self._account.webhooks.of_refund(kind, refund, payment, now_s())
 
 
 def create_app(settings: Settings) -> App:
@@ -180,16 +163,6 @@ def create_app(settings: Settings) -> App:
     app.add_route("/v1/checkout/embedded", Embedded(parts, account.key_id))
     app.add_route("/bank/{payment_id}/{act}", Act(parts))
     return app
-
-
-def serve(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; `ready` is told the URL. Raises Misconfigured at the start."""
-    listener, address = listen(settings.host, settings.port)
-    run(listener, create_app(settings), lambda: ready(address))
-
-
-def _now_s() -> int:
-    return clock.unix_s(clock.now())
 
 
 def _refuse(req: falcon.Request, resp: falcon.Response, error: Wrong, params: Any) -> None:

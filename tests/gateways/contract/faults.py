@@ -127,11 +127,14 @@ def walk(value: Any, change):
 
 
 def other_amount(name, value):
-    return value + 100 if name.startswith("amount") and isinstance(value, int) else value
+    """A rupee more, whether paise are written or rupees with decimals."""
+    if "amount" not in name or isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return value + (1.0 if isinstance(value, float) else 100)
 
 
 def other_currency(name, value):
-    return "USD" if name == "currency" else value
+    return "USD" if name.endswith("currency") else value
 
 
 @dataclass

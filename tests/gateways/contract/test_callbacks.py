@@ -77,7 +77,9 @@ def forgeries(bench, letters):
         body[place] ^= 1
         yield Letter(genuine.headers, bytes(body))
     yield Letter(genuine.headers, genuine.body + b" ")
-    yield Letter(genuine.headers, genuine.body.replace(b"50000", b"90000"))
+    for amount, more in ((b"50000", b"90000"), (b"500.00", b"900.00")):
+        if amount in genuine.body:
+            yield Letter(genuine.headers, genuine.body.replace(amount, more))
     yield Letter(genuine.headers, b"")
     yield Letter({}, genuine.body)
 
@@ -101,6 +103,19 @@ def test_a_callback_signed_with_another_secret_is_not_believed(bench, paid):
     others = bench.connector(callback_secret_file=bench.file(secrets.token_urlsafe(18)))
     with pytest.raises(BadCallback):
         read(bench, others, paid[2][0])
+
+
+def test_both_secrets_are_believed_until_the_old_one_is_taken_away(bench, paid):
+    """The server's secret is the old one first, then the new one."""
+    letter, servers = paid[2][0], bench.row.callback_secret_file
+    other = bench.file(secrets.token_urlsafe(18))
+    overlap = bench.connector(callback_secret_file=other, old_callback_secret_file=servers)
+    assert read(bench, overlap, letter).attempt_id == paid[0].attempt_id
+    afterwards = bench.connector(callback_secret_file=other)
+    with pytest.raises(BadCallback):
+        read(bench, afterwards, letter)
+    moved = bench.connector(callback_secret_file=servers, old_callback_secret_file=other)
+    assert read(bench, moved, letter).attempt_id == paid[0].attempt_id
 
 
 def test_clocks_may_differ_by_minutes(bench, connector, paid):

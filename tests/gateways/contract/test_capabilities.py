@@ -78,13 +78,30 @@ def test_a_method_is_taken_or_refused_as_the_row_says(bench, connector, capabili
 
 
 def test_methods_that_can_wait_to_be_captured_do(bench, connector, capability):
-    assert capability.manual_capture
     for name in sorted(capability.manual_capture):
         request = by(bench, name, CaptureMethod.MANUAL)
         approved = paid(bench, connector, request)
         assert (approved.captured, bench.row.held(request)) == (False, Held())
         assert isinstance(connector.capture(capture_of(request, approved)), Approved)
         assert bench.row.held(request) == Held(captured=50_000)
+
+
+def test_a_row_that_holds_nothing_says_so(bench, connector, capability):
+    if capability.manual_capture:
+        return
+    request = bench.row.holding(bench.receiver.url)
+    assert isinstance(connector.authorize(request), Declined)
+    assert not (capability.partial_capture)
+    assert not (capability.multiple_captures)
+    assert not (capability.voids)
+    paid_request, approved = bench.taken(connector)
+    void = VoidRequest(new_id("attempt"), approved.gateway_reference)
+    for outcome in (connector.void(void), connector.enquire(void.attempt_id, about=void)):
+        assert isinstance(outcome, Declined)
+    capture = capture_of(paid_request, approved)
+    for outcome in (connector.capture(capture), connector.enquire("no_matter", about=capture)):
+        assert isinstance(outcome, Declined)
+    assert bench.row.held(paid_request) == Held(50_000)
 
 
 def test_a_part_is_captured_where_the_row_says_so(bench, connector, capability):

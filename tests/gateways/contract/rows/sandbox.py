@@ -18,6 +18,7 @@ class Row:
     signs_time = True
     declines = tuple((code, RENAMED.get(code, code)) for code in CARD_DECLINES)
     pending_refund = 110
+    finds_lost = True
 
     def __init__(self, directory, callback_url):
         del callback_url  # each request names its own

@@ -1,0 +1,1 @@
+"""Cashfree Payments, by orders that are paid on its page."""
