@@ -118,6 +118,7 @@ def build(config: Config) -> App:
     Waits for PostgreSQL and the HSM; raises Unavailable when they do not come.
     """
     parts = collaborators(config)
+    parts.router.refresh()
     _every(FLUSH_EVERY_S, parts.merchants.flush_used)
     _every(PUBLISH_EVERY_S, metrics.publish)
     _every(PUBLISH_EVERY_S, log.flush)

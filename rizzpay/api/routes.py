@@ -54,7 +54,7 @@ class Route:
     @property
     def writes(self) -> bool:
         """Tell whether a suspended merchant may not call it."""
-        return self.scope is not None and self.scope.endswith(":write")
+        return self.scope is not None and self.scope.endswith((":write", ":propose", ":approve"))
 
     @property
     def codes(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from rizzpay.core import clock
 from rizzpay.infra.database import Database, Role
 
 URL = "/v1/routing/rule_sets"
@@ -79,6 +80,19 @@ def test_no_key_both_proposes_and_approves(new_client, proposer, approver):
 def test_a_key_has_no_right_to_the_rules_unless_an_operator_gives_it(client):
     assert client.post(URL, {"rule_set": FIRST}).code == "insufficient_scope"
     assert client.get(URL).code == "insufficient_scope"
+
+
+def test_a_suspended_merchant_changes_no_rules(proposer, approver, operator, parts):
+    version = proposer.post(URL, {"rule_set": FIRST}).json()["version"]
+    operator.set_status(proposer.merchant.id, "suspended", "operator:test", clock.now())
+    parts.merchants._remembered.clear()
+    refused = [
+        proposer.post(URL, {"rule_set": FIRST}),
+        approver.post(f"{URL}/{version}/approve"),
+    ]
+    operator.set_status(proposer.merchant.id, "active", "operator:test", clock.now())
+    parts.merchants._remembered.clear()
+    assert [it.code for it in refused] == ["merchant_suspended"] * 2
 
 
 def test_an_older_version_is_restored_by_two_keys_as_well(proposer, approver, rules, parts):

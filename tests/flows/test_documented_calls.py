@@ -8,7 +8,7 @@ import pytest
 
 from rizzpay.api import docs
 from rizzpay.api.routes import ROUTES
-from tests.flows.merchant import open_shop
+from tests.flows.merchant import Merchant, open_shop
 
 # A route whose success is not 2xx when it is called as shown: a gateway has to sign its callbacks.
 REFUSED = {"receiveCallback": "callback_rejected"}
@@ -18,6 +18,21 @@ REFUSED = {"receiveCallback": "callback_rejected"}
 def shop(appliance):
     options = ("--tier", "enterprise", "--requests-per-minute", "60000")
     return open_shop(appliance, "Reader's Shop", *options)
+
+
+@pytest.fixture(scope="module")
+def desk(appliance, shop):
+    """The two keys that a change of rules takes, by scope, and a version that waits for its yes."""
+    made = {}
+    for scope in ("routing:propose", "routing:approve"):
+        rights = ("--scope", "routing:read", "--scope", scope)
+        merchant = open_shop(appliance, "Our Desk").merchant_id
+        key = appliance.rizzpay("merchants", "keys", "create", "--json", merchant, *rights)
+        made[scope] = {f"KEY_{name.upper()}": json.loads(key)[name] for name in ("id", "secret")}
+    proposer = made["routing:propose"]
+    keyed = Merchant(appliance.credentials, key=(proposer["KEY_ID"], proposer["KEY_SECRET"]))
+    made["version"] = keyed.post("/v1/routing/rule_sets", {"rule_set": {}}).json()["version"]
+    return made
 
 
 @pytest.fixture
@@ -48,12 +63,15 @@ def variables(appliance, shop):
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation)
-def test_a_call_works_as_it_is_shown(route, variables, appliance, shop):
+def test_a_call_works_as_it_is_shown(route, variables, appliance, shop, desk):
     held = route.operation in {"capturePayment", "cancelPayment"}
     environment = {"PAYMENT_ID": variables["AUTHORIZED" if held else "CAPTURED"], **variables}
     if route.operation == "revokeApiKey":  # it revokes the key that asks
         last = open_shop(appliance, "Last Call")
         environment |= {"KEY_ID": last.key[0], "KEY_SECRET": last.key[1]}
+    if (route.scope or "").startswith("routing:"):
+        own = desk.get(route.scope, desk["routing:propose"])
+        environment |= {**own, "VERSION": str(desk["version"])}
     done = subprocess.run(
         ["bash", "-euo", "pipefail"],
         input=docs.curl(route).replace("curl ", "curl --write-out '\\n%{http_code}' ", 1),
