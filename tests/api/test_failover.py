@@ -1,8 +1,5 @@
 """A payment goes on to another gateway where that is safe: by API, with real acquirers."""
 
-from collections import Counter
-
-import gevent
 import msgspec
 import pytest
 
@@ -118,24 +115,6 @@ def test_when_none_can_be_reached_the_last_one_answers(shop, dead):
     assert attempts(client, newest(client)["id"]) == [
         (name, "not_sent") for name in ("one", "two", "three")
     ]
-
-
-def test_many_at_once_with_one_key_are_one_payment(shop, acquirer, dead, settings):
-    client, _, _ = shop({"dead": dead, "alive": acquirer})
-    body = {"amount": 10_000, "method": {"type": "card", "token": "tok_approve"}}
-    answers = []
-
-    def pay():
-        answers.append(client.send("POST", "/v1/payments", body, key="one-key-for-all"))
-
-    gevent.joinall([gevent.spawn(pay) for _ in range(8)], raise_error=True)
-    codes = Counter(answer.status for answer in answers)
-    assert codes[201] >= 1
-    assert set(codes) <= {201, 409}
-    assert len({answer.json()["id"] for answer in answers if answer.status == 201}) == 1
-    paid = newest(client)
-    assert taken(settings, paid["id"]) == (1, 10_000)
-    assert len(attempts(client, paid["id"])) == 2
 
 
 @pytest.mark.parametrize("at", ["before", "after"])
