@@ -12,15 +12,15 @@ from rizzpay.core.errors import Refused
 
 
 def read(path: Path) -> str:
-    """Return the text of the only QR code in an image file; raises Refused(unreadable_image)."""
+    """Return the text of the only QR code in an image file; raises Refused(invalid_request)."""
     try:
         with Image.open(path) as picture:
             found = zxingcpp.read_barcodes(picture.convert("L"))
     except (OSError, UnidentifiedImageError):
-        raise Refused("unreadable_image", f"{path} is not an image that can be opened.") from None
+        raise Refused("invalid_request", f"{path} is not an image that can be opened.") from None
     if len(found) != 1:
-        raise Refused("unreadable_image", f"{path} has {len(found)} codes; one is wanted.")
+        raise Refused("invalid_request", f"{path} has {len(found)} codes; one is wanted.")
     try:
         return bytes(found[0].bytes).decode()
     except UnicodeDecodeError:
-        raise Refused("unreadable_image", f"{path}: the code is not UTF-8.") from None
+        raise Refused("invalid_request", f"{path}: the code is not UTF-8.") from None

@@ -95,5 +95,5 @@ def test_the_app_of_the_command_line_scans_an_image(bank, tmp_path):
     assert [one["status"] for one in declined["results"]] == ["declined"]
     (tmp_path / "page.png").write_text("no image")
     failed = app("--amount", "100", str(tmp_path / "page.png"))
-    assert (failed.returncode, "unreadable_image" in failed.stderr) == (1, True)
+    assert (failed.returncode, "invalid_request" in failed.stderr) == (1, True)
     assert app("--sandbox", "http://127.0.0.1:9", STATIC).returncode == 3
