@@ -255,9 +255,7 @@ def _bounds(limit: int, after: Place) -> dict[str, datetime | str | int]:
 
 
 def _code(row: Row) -> QrCode:
-    id_, merchant_id, livemode, type_, usage, status, *middle, reason, closed_at = row[:14]
-    values = (
-        id_, Tenant(merchant_id, livemode), CodeType(type_), Usage(usage), CodeStatus(status),
-        *middle, CloseReason(reason) if reason else None, closed_at, *row[14:],
-    )  # fmt: skip
-    return QrCode(*values)
+    kinds = (CodeType(row[3]), Usage(row[4]), CodeStatus(row[5]))
+    reason = CloseReason(row[12]) if row[12] else None
+    it: Row = (row[0], Tenant(row[1], row[2]), *kinds, *row[6:12], reason, *row[13:])
+    return QrCode(*it)
