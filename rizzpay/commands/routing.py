@@ -122,12 +122,13 @@ def list_downtimes(config_path: Path, *, as_json: bool) -> None:
 
 @downtime.command("end")
 @click.argument("downtime_id")
+@AS_JSON
 @click.pass_obj
-def end_downtime(config_path: Path, downtime_id: str) -> None:
+def end_downtime(config_path: Path, downtime_id: str, *, as_json: bool) -> None:
     """End a downtime now; one that has not begun never will."""
     desk = open_desk(config_path)
     desk.health.end(downtime_id, desk.actor)
-    click.echo(f"{downtime_id} is over")
+    click.echo(json.dumps({"ended": downtime_id}) if as_json else f"{downtime_id} is over")
 
 
 @command.command("replay")

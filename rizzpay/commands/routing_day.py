@@ -26,7 +26,13 @@ LOWEST = 40  # per cent at the foot of the picture
 
 
 @click.command("simulate")
-@click.option("--payments", type=click.IntRange(24, 1_000_000), default=28_800, show_default=True)
+@click.option(
+    "--payments",
+    type=click.IntRange(24, 1_000_000),
+    default=28_800,
+    show_default=True,
+    help="Payments of the day.",
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Another day.")
 @click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="SVG to write.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

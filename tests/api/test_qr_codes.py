@@ -222,5 +222,5 @@ def rebuilt(settings, parts, gateway):
     payments = assemble(config, parts.database, parts.envelope, gateways, Renderer())
 
     return composition.create_app(
-        config, dataclasses.replace(parts, gateways=gateways, payments=payments)
+        config, dataclasses.replace(parts, router=payments.parts.router, payments=payments)
     )

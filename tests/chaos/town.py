@@ -1,5 +1,6 @@
 """The place of a run: an appliance, five gateways behind storms, and the post between them."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,9 +19,9 @@ from tests.gateways.contract.row import row_of
 KINDS = {
     "acquirer_a": "sandbox",
     "acquirer_b": "sandbox",
-    "acquirer_c": "sandbox",
     "checkout_a": "razorpay",
-    "checkout_b": "razorpay",
+    "checkout_b": "stripe",
+    "checkout_c": "cashfree",
 }
 MERCHANTS = 4
 TIER = ("--tier", "enterprise", "--requests-per-minute", "1000000")
@@ -42,6 +43,7 @@ key_id = "{key_id}"
 secret_file = "{secret_file}"
 callback_secret_file = "{callback_secret_file}"
 checkout_name = "Kirana Store"
+return_url = "https://shop.example/done"
 answer_timeout_s = 0.8
 connect_timeout_s = 0.8
 callback_base_url = "{post}"
@@ -93,5 +95,31 @@ def built(base: Path, seed: int, plans: list[Plan]) -> Iterator[Town]:
         stack.callback(appliance.remove)
         stack.callback(appliance.stop)
         post.trust(appliance.credentials["ca_file"])
+        split_by_volume(appliance)
         merchants = [open_shop(appliance, f"Shop {n}", *TIER) for n in range(MERCHANTS)]
         yield Town(appliance, sides, merchants, post, storms)
+
+
+def split_by_volume(appliance: Appliance) -> None:
+    """Let each gateway have its share: a rule that one key proposes and another approves."""
+    desk = json.loads(
+        appliance.rizzpay("merchants", "create", "--json", "--name", "Desk", "--mcc", "6012")
+    )
+    right = {
+        name: member(appliance, desk["id"], name) for name in ("routing:propose", "routing:approve")
+    }
+    share = 100 // len(KINDS)
+    split = {"type": "volume_split", "shares": dict.fromkeys(KINDS, share)}
+    body = {"rule_set": {"default": split}}
+    made = right["routing:propose"].post("/v1/routing/rule_sets", body)
+    assert made.status == 201, made.body
+    path = f"/v1/routing/rule_sets/{made.json()['version']}/approve"
+    approved = right["routing:approve"].post(path)
+    assert approved.status == 200, approved.body
+
+
+def member(appliance: Appliance, desk_id: str, scope: str) -> Merchant:
+    """Return somebody of the desk, whose key has this right."""
+    command = ("merchants", "keys", "create", "--json", desk_id, "--scope", scope)
+    key = json.loads(appliance.rizzpay(*command))
+    return Merchant(appliance.credentials, key=(key["id"], key["secret"]))

@@ -20,7 +20,8 @@ from tests.gateways.contract.faults import (
 from tests.gateways.raw_server import read_request
 
 TOKEN = re.compile(rb"\b(?:att|cap|rfnd|pay|ch|order)_[A-Za-z0-9]{8,}")
-AMOUNT = re.compile(rb'"?amount"?\s*[:=]\s*(\d+)')
+# "amount": 50000, order_amount in rupees, and unit_amount of a form.
+AMOUNT = re.compile(rb'amount"?(?:%5D|\])?\s*[:=]\s*"?(\d+)(\.\d\d)?')
 LYING = [editing(other_amount), editing(other_currency)]
 FAULTY = 0.2  # of the messages to a gateway
 LYING_SHARE = 0.02  # of these; each ends with a person
@@ -52,7 +53,7 @@ class Known:
             known = next((self._seen[token] for token in tokens if token in self._seen), None)
             if known is None:
                 found = AMOUNT.search(message)
-                known = self._number_of.get(int(found[1])) if found else None
+                known = self._number_of.get(_minor(found)) if found else None
             if known is not None:
                 self._seen.update(dict.fromkeys(tokens, known))
         return known
@@ -62,6 +63,11 @@ class Known:
         with self._lock:
             self._counts[number, kind] += 1
             return self._counts[number, kind]
+
+
+def _minor(amount: re.Match[bytes]) -> int:
+    """Return an amount in minor units; with a point it is in rupees."""
+    return int(amount[1] + amount[2][1:]) if amount[2] else int(amount[1])
 
 
 class Storm(Proxy):

@@ -4,11 +4,15 @@ import sqlite3
 from collections import defaultdict
 from dataclasses import dataclass
 
+# By payment; money that came by a QR code names none, and goes by its reference.
 REALLY = """
-SELECT payment_id, kind, count(*), sum(amount) FROM ledger
-WHERE kind IN ('captured', 'refunded') GROUP BY payment_id, kind
+SELECT coalesce(nullif(payment_id, ''), reference), kind, count(*), sum(amount) FROM ledger
+WHERE kind IN ('captured', 'refunded') GROUP BY 1, 2
 """
-CHARGES = "SELECT payment_id, count(*) FROM charges WHERE authorized > 0 GROUP BY payment_id"
+CHARGES = """
+SELECT coalesce(nullif(payment_id, ''), reference), count(*) FROM charges WHERE authorized > 0
+GROUP BY 1
+"""
 
 
 @dataclass
@@ -21,7 +25,7 @@ class Done:
 
 
 def really_done(appliance) -> dict[str, Done]:
-    """Return what happened to every payment that the acquirer took money for."""
+    """Return what happened to every payment, by its id or reference, that brought money."""
     path = appliance.data / "sandbox" / "sandbox.db"
     done: dict[str, Done] = defaultdict(Done)
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)

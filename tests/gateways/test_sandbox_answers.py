@@ -271,7 +271,7 @@ def test_processing_keeps_the_reference():
          "payee_mcc": "1234", "reference": "ABCD"},
         {"type": "upi", "flow": "qr", "payee_vpa": "no vpa", "payee_name": "x",
          "payee_mcc": "1234", "reference": "ABCD"},
-        {"type": "upi", "flow": "qr", "payee_vpa": "a1@b1", "payee_name": "दुकान",
+        {"type": "upi", "flow": "qr", "payee_vpa": "a1@b1", "payee_name": "x\u202ey",
          "payee_mcc": "1234", "reference": "ABCD"},
         {"type": "upi", "flow": "qr", "payee_vpa": "a1@b1", "payee_name": "x",
          "payee_mcc": "1234", "reference": "A-B&am=1"},

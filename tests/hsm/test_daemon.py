@@ -87,7 +87,7 @@ def test_a_listed_user_uses_keys_and_cannot_make_or_destroy_them(directory):
     try:
         assert call_as(NOBODY, hsmd) == ["HsmStatus", "bytes", "not_allowed", "not_allowed"]
         assert call_as(1, hsmd) == ["not_allowed"] * 4
-        assert len(hsmd.client.list_keys()) == 3
+        assert len(hsmd.client.list_keys()) == 4
     finally:
         hsmd.stop()
 

@@ -101,13 +101,13 @@ def test_a_kek_is_not_retired_while_something_is_wrapped_by_it(ready, table):
     result = ready.rizzpay("keys", "retire", "kek-data-v1", "--yes")
     assert result.returncode == 1
     assert "1 data keys are wrapped by kek-data-v1" in result.stderr
-    assert len(ready.client.list_keys()) == 4
+    assert len(ready.client.list_keys()) == 5
 
 
 def test_retiring_asks_and_then_destroys_the_key(ready, trail):
     ready.rizzpay("keys", "rotate", "kek-data")
     assert ready.rizzpay("keys", "retire", "kek-data-v1").returncode == 1  # nobody said yes
-    assert len(ready.client.list_keys()) == 4
+    assert len(ready.client.list_keys()) == 5
     told = done(ready.rizzpay("keys", "retire", "kek-data-v1", "--yes", "--json"))
     assert told == {"retired": "kek-data-v1"}
     labels = [key.label for key in ready.client.list_keys()]

@@ -78,7 +78,7 @@ def test_the_database_is_used_over_tls_by_the_name_of_its_certificate(over_tls):
 @pytest.fixture(scope="module")
 def behind_a_door(cluster, authority, directory_of_the_session):
     """The session's server, which has no TLS, behind one who has a good certificate for it."""
-    place = directory_of_the_session / "door"
+    place = directory_of_the_session / "tls_door"
     place.mkdir()
     socket_path = f"{cluster.settings.host}/.s.PGSQL.{cluster.settings.port}"
     door = TlsDoor(keep(authority, place, NAME), socket_path)
