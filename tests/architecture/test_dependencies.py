@@ -83,3 +83,11 @@ def test_a_lock_has_hashes_and_no_address(name):
     assert pinned
     assert all(line.strip().startswith("--hash=sha256:") for line in pinned)
     assert not re.search(r"https?://|file:|--index-url|--find-links", text)
+
+
+@pytest.mark.parametrize("lock", ["requirements-appliance.lock", *LOCKS])
+def test_every_lock_holds_what_the_service_needs_at_one_version(lock):
+    """A server is installed from its lock alone; what is missing there stops the installation."""
+    locked, servers = locked_in(lock), locked_in("requirements.lock")
+    names = [name_of(requirement).partition("[")[0] for requirement in PROJECT["dependencies"]]
+    assert {name: locked.get(name) for name in names} == {name: servers[name] for name in names}
